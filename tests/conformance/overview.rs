@@ -36,13 +36,20 @@ fn counts(suite: &Suite) {
     suite.px.reaches(&second, "paused");
     let total = before["webhooks"]["total"].as_u64().unwrap();
     suite.webhook("votes", None, r#"{"id": "over-nobody", "who": "Bob"}"#).is(200, "queued");
+    // What comes after a cancel has nobody who does something about it.
+    let third = suite.start("voting", &json!({"id": "over-3", "who": "Ada"}));
+    suite.px.reaches(&third, "waiting");
+    suite.send("DELETE", &format!("/brains/runs/{first}"), &json!({}));
+    suite.webhook("votes", None, r#"{"id": "over-1", "who": "Ada"}"#).is(200, "late");
     suite.webhook("slack", None, "{}");
     suite.webhook("votes", None, r#"{"who": 7}"#);
 
     let after = suite.get("/overview").json();
     assert_eq!((waiting(&after), paused(&after)), (waiting(&before) + 1, paused(&before) + 1));
     assert!(after["webhooks"]["total"].as_u64().unwrap() > total, "{after}");
-    for kind in ["paused", "rejected", "quarantined"] {
+    let late = |overview: &Value| item(overview, "late").map_or(0, |item| item["count"].as_u64().unwrap());
+    assert_eq!(late(&after), late(&before) + 1);
+    for kind in ["paused", "rejected", "quarantined", "late"] {
         let item = item(&after, kind).unwrap_or_else(|| panic!("nothing {kind}: {after}"));
         let number = item["count"].as_u64().unwrap();
         assert_eq!(listed(suite, item["link"].as_str().unwrap()), number, "{item}");

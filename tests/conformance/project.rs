@@ -92,6 +92,12 @@ async fn one(_: Cx, vote: Vote) -> Result<Next<Vote>> {
     Ok(Next(vote))
 }
 
+/// Is found by two labels.
+fn labelled() -> Brain<Vote> {
+    brain("labelled").label_as("vote", "/id").label_as("voter", "/who").step("one", one).build()
+}
+px::brain!(labelled);
+
 /// Counts votes in values that outlive its runs.
 fn counting() -> Brain<Vote> {
     brain("counting").step("count", count).build()

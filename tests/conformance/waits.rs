@@ -9,6 +9,7 @@ pub const CASES: &[Case] = &[
     ("deadlines_soonest_first", deadlines),
     ("waits_that_are_late", late),
     ("runs_by_what_they_hold", runs_by_what_they_hold),
+    ("runs_by_several_labels", runs_by_several_labels),
     ("ids_by_their_tails", ids_by_their_tails),
     ("a_run_in_words", a_run_in_words),
 ];
@@ -150,6 +151,48 @@ fn runs_by_what_they_hold(suite: &Suite) {
     for bad in ["where=id", "order=up", "include=all", "slug=votes", "label=x"] {
         assert_eq!(suite.get(&format!("/brains/runs?{bad}")).status, 400, "{bad}");
     }
+}
+
+fn runs_by_several_labels(suite: &Suite) {
+    let start = |id: &str, who: &str| {
+        let run = suite.start("labelled", &json!({"id": id, "who": who}));
+        suite.px.reaches(&run, "complete");
+        run
+    };
+    let (first, of_bob, last) = (start("l-1", "Ada"), start("l-1", "Bob"), start("l-1", "Ada"));
+    start("l-2", "Ada");
+    assert_eq!(runs(suite, "label=vote=l-1"), [last.clone(), of_bob.clone(), first.clone()]);
+    let both = "label=vote=l-1&label=voter=Ada";
+    assert_eq!(runs(suite, both), [last.clone(), first.clone()]);
+    assert_eq!(runs(suite, "label=voter=Ada&label=vote%3Dl-1"), [last.clone(), first.clone()]);
+    assert_eq!(runs(suite, &format!("{both}&order=oldest&brain=labelled")), [first, last.clone()]);
+    assert_eq!(runs(suite, "label=vote=l-1&label=&label=voter=Bob"), [of_bob], "what is empty is not said");
+    for none in ["label=vote=l-1&label=vote=l-2", "label=vote=l-1&label=other=Ada"] {
+        assert_eq!(runs(suite, none), [""; 0], "{none}");
+    }
+    // The rows of one of them are looked at, and the answer says how many.
+    assert!(suite.get("/brains/runs?label=vote=l-1").json().get("looked").is_none());
+    let looked = suite.get(&format!("/brains/runs?{both}")).json()["looked"].as_u64();
+    assert!(looked.is_some_and(|looked| (2..=3).contains(&looked)), "{looked:?}");
+    let many = vec!["label=vote=l-1"; 17].join("&");
+    for bad in [&*many, "label=vote=l-1&label=x"] {
+        assert_eq!(suite.get(&format!("/brains/runs?{bad}")).status, 400, "{bad}");
+    }
+    let would = |label: &Value| {
+        let job = json!({"action": "cancel", "filter": {"label": label}, "dryRun": true});
+        let preview = suite.post("/bulk", &job).json();
+        preview["would"].as_u64().unwrap() + preview["cannot"].as_u64().unwrap()
+    };
+    assert_eq!(would(&json!("vote=l-1")), 3, "one label is a text, as ever");
+    assert_eq!(would(&json!(["vote=l-1"])), 3);
+    assert_eq!(would(&json!(["vote=l-1", "voter=Ada"])), 2);
+    for nothing in [json!([]), json!("")] {
+        let job = json!({"action": "cancel", "filter": {"label": nothing}, "dryRun": true});
+        assert_eq!(suite.post("/bulk", &job).status, 400, "it would mean every run");
+    }
+    let job = json!({"action": "pause", "filter": {"label": ["vote=l-1", "voter=Ada"]}});
+    let started = suite.post("/bulk", &job).json();
+    assert_eq!(started["filter"]["label"], json!(["vote=l-1", "voter=Ada"]), "{started}");
 }
 
 fn ids_by_their_tails(suite: &Suite) {

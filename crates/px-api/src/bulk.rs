@@ -6,8 +6,8 @@ use px_core::{BulkId, RunId, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::ListRuns;
 use crate::open::{listed_words, plain_words, words};
+use crate::{LabelFilter, ListRuns};
 
 words! {
     /// Something that is done with runs.
@@ -64,9 +64,9 @@ pub struct BulkFilter {
     /// Only runs whose state has this value: `/customer/id=42`.
     #[serde(default, rename = "where", skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
-    /// Only runs with this label: `order=o2`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub label: Option<String>,
+    /// Only runs with this label, `order=o2`, or with all labels of a list.
+    #[serde(default, skip_serializing_if = "LabelFilter::is_empty")]
+    pub label: LabelFilter,
 }
 
 impl BulkFilter {

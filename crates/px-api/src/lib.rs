@@ -71,9 +71,7 @@ pub use position::Position;
 pub use px_core::{
     BulkId, CallbackId, Code, DeliveryId, EventId, HookId, ParseIdError, RunId, Timestamp, TokenId, WaitId,
 };
-pub use queries::{
-    BrainHistory, FindBrains, ListCallbacks, ListDeliveries, ListRuns, RunEvents, ShowRun, format_statuses,
-};
+pub use queries::*;
 pub use reminders::Reminder;
 pub use requests::{ForkRun, RerunRun, ResumeRun, SignalRun, SignalType, StartRun};
 pub use run_lists::{Include, RunPage, RunSummary, RunningBrains, Runs};

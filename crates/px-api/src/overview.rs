@@ -18,7 +18,7 @@ words! {
         /// Timers of runs that should have rung.
         Overdue = "overdue",
         /// Waits that are older than their brain expects.
-        Late = "late",
+        Unanswered = "unanswered",
         /// Users' code that does not yield.
         Stalled = "stalled",
         /// Callbacks whose endpoint is left alone for a while.
@@ -29,6 +29,8 @@ words! {
         Quarantined = "quarantined",
         /// Requests within a day whose senders were not verified.
         Rejected = "rejected",
+        /// Events within a day that came for a wait which was over by timeout, cancel or another's answer.
+        Late = "late",
         /// A reason for which the server is degraded or not ready.
         Health = "health",
     }

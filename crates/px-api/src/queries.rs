@@ -1,11 +1,15 @@
 //! The queries of routes that list. A parameter that is empty counts as absent.
 
+mod label_filter;
+
 use px_core::CallbackId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::RunStatus;
 use crate::lenient::non_empty;
+
+pub use label_filter::LabelFilter;
 
 /// The pattern of a list of statuses, for the document.
 const STATUSES: &str = "^((pending|running|waiting|paused|complete|error|cancelled)\
@@ -105,10 +109,10 @@ pub struct ListRuns {
     #[serde(default, deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]
     #[schemars(description = "", regex(pattern = "^(newest|oldest)?$"))]
     pub order: Option<String>,
-    /// Only runs with this label: `order=o2`.
-    #[serde(default, deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = r"^([a-z][a-z0-9_-]{0,31}=.+)?$"))]
-    pub label: Option<String>,
+    /// Only runs with this label: `order=o2`. It may be said several times, and then a run has all of them.
+    #[serde(default, skip_serializing_if = "LabelFilter::is_empty")]
+    #[schemars(schema_with = "label_filter::repeated")]
+    pub label: LabelFilter,
     /// At most this many; 50 if it is not said, and never more than 1,000.
     #[serde(default, deserialize_with = "non_empty", skip_serializing_if = "Option::is_none")]
     #[schemars(description = "")]

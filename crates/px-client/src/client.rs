@@ -101,6 +101,16 @@ impl Client {
         self.call(self.request(Method::GET, path)?.query(query), true).await
     }
 
+    /// The same with parameters behind the query's that may be said several times.
+    pub(crate) async fn list_with<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &impl Serialize,
+        repeated: &[(&str, &str)],
+    ) -> Result<Answer<T>> {
+        self.call(self.request(Method::GET, path)?.query(query).query(repeated), true).await
+    }
+
     /// Posts something that must not be carried out twice.
     pub(crate) async fn post<T: DeserializeOwned>(
         &self,

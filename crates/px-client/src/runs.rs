@@ -4,8 +4,8 @@ use std::fmt::Display;
 
 use http::Method;
 use px_api::{
-    DiffRun, Events, Explained, ForkRun, ListRuns, RerunRun, RestartedRun, ResumeRun, Resumed, Run,
-    RunEvents, RunPage, ShowRun, SignalRun, SignalTaken, StartRun, StartedRun, StateDiff,
+    DiffRun, Events, Explained, ForkRun, LabelFilter, ListRuns, RerunRun, RestartedRun, ResumeRun, Resumed,
+    Run, RunEvents, RunPage, ShowRun, SignalRun, SignalTaken, StartRun, StartedRun, StateDiff,
 };
 
 use crate::answer::Answer;
@@ -33,7 +33,9 @@ impl Client {
     /// # Errors
     /// 300 or 404 if the query's brain is not one; see [`crate::Error`].
     pub async fn runs(&self, query: &ListRuns) -> Result<Answer<RunPage>> {
-        self.list("/brains/runs", query).await
+        let labels: Vec<_> = query.label.iter().map(|label| ("label", label)).collect();
+        let rest = ListRuns { label: LabelFilter::default(), ..query.clone() };
+        self.list_with("/brains/runs", &rest, &labels).await
     }
 
     /// Shows a run, with its state and what it waits for (`GET /brains/runs/{id}`).

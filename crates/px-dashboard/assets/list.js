@@ -45,7 +45,7 @@ addEventListener("keydown", (event) => {
   if (act) { event.preventDefault(); act(); }
 });
 
-// Without a secure context: an old command.
+// No secure context: an old way.
 async function copy(text, button) {
   let isDone = true;
   try { await navigator.clipboard.writeText(text); } catch {

@@ -132,7 +132,7 @@ async function load() {
   document.dispatchEvent(new Event("px:changed"));
 }
 
-// The folds of a part stay as the reader left them.
+// Folds stay as the reader left them.
 function put(old, node) {
   const folds = [...old.querySelectorAll("details")].map((fold) => fold.open);
   old.innerHTML = node.innerHTML;

@@ -17,7 +17,7 @@ addEventListener("keydown", (event) => {
   turn();
 });
 
-// Fetched before they are asked for.
+// Fetched before asked for.
 const seen = new Set();
 addEventListener("pointerover", (event) => {
   const to = event.target.closest?.(".places a");

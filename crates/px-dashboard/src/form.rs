@@ -43,7 +43,11 @@ pub(crate) fn refusal(who: &Session, needs: &Scope) -> Option<String> {
 
 /// A labelled field of one line.
 pub(crate) fn text(name: &str, label: &str, value: Option<&str>, hint: &str) -> Markup {
-    let id = format!("f-{name}");
+    text_as(&format!("f-{name}"), name, label, value, hint)
+}
+
+/// The same with an id of its own, where a form has several of its name.
+pub(crate) fn text_as(id: &str, name: &str, label: &str, value: Option<&str>, hint: &str) -> Markup {
     html! {
         div.field {
             label for=(id) { (label) }

@@ -84,6 +84,14 @@ impl Query {
         }
     }
 
+    /// The same with this field once for each value.
+    #[must_use]
+    pub fn each(mut self, name: &'static str, values: impl IntoIterator<Item = impl ToString>) -> Self {
+        let values = values.into_iter().map(|value| (name, value.to_string()));
+        self.0.extend(values.filter(|(_, value)| !value.is_empty()));
+        self
+    }
+
     /// The same without a field.
     #[must_use]
     pub fn without(mut self, name: &str) -> Self {
@@ -140,5 +148,12 @@ mod tests {
         let query = Query::new().and("status", "paused").and("brain", "").and("status", "a,b&c");
         assert_eq!(Href::of(route::RUNS).with(route::RUNS, &[], &query), "./runs?status=a%2Cb%26c");
         assert_eq!(query.without("status").text(), "");
+    }
+
+    #[test]
+    fn a_field_of_several_values_is_there_once_for_each() {
+        let query = Query::new().each("label", ["order=o2", "", "outcome=paid, in part"]).and("brain", "a");
+        assert_eq!(query.text(), "?label=order%3Do2&label=outcome%3Dpaid%2C%20in%20part&brain=a");
+        assert_eq!(query.and("label", "order=o3").text(), "?brain=a&label=order%3Do3");
     }
 }

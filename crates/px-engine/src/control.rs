@@ -79,6 +79,13 @@ pub enum ControlError {
     /// The run cannot go on from there.
     #[error(transparent)]
     Position(#[from] PositionError),
+    /// The run would begin with more references to files than are held for one.
+    #[error(
+        "the run would begin with references to more than {} files, which is the most that are kept for one: fork it \
+         with a state that has fewer",
+        files::MAX_FILES
+    )]
+    TooManyFiles,
     /// The run changed too often while the request was carried out; try again.
     #[error("the run changed too often, try again")]
     TooManyRounds,
@@ -171,12 +178,12 @@ impl Parts {
 
     /// Lets a run go back to its step `starts_at`, from 1, and on from there:
     /// with the state and the response that the step had. Nothing of its log
-    /// is deleted; waits that are open are closed in the same commit. Gives
-    /// the brain's title.
+    /// is deleted; waits that are open are closed in the same commit. From there on it
+    /// holds the files that it begins with. Gives the brain's title.
     ///
     /// # Errors
     /// The run does not exist, is running or has not had its turn yet, or
-    /// cannot begin there.
+    /// cannot begin there; or its files cannot be held for one more run.
     pub async fn rerun(
         &self,
         run: RunId,
@@ -191,10 +198,11 @@ impl Parts {
 
     /// Starts a run that begins where another was before its step
     /// `starts_at`. The other is left as it is. The new run's start is durable
-    /// when this returns.
+    /// when this returns, and it holds the files that it begins with.
     ///
     /// # Errors
-    /// The run does not exist, or none can begin there.
+    /// The run does not exist, or none can begin there, or its files cannot be held for one
+    /// more run.
     pub async fn fork(&self, request: ForkRequest) -> Result<RunId, ControlError> {
         let id = request.run;
         let origin = self.store.run(self.scope, id).await?.ok_or(DraftError::NoRun(id))?.run;
@@ -218,10 +226,7 @@ impl Parts {
             }
             let run = draft.start(start.clone()).await?;
             // The files that it was given came with another run's deliveries.
-            let held = draft.run(run).await?.map(files::deliveries).unwrap_or_default();
-            for delivery in held {
-                draft.hold_files(delivery, run).await?;
-            }
+            Box::pin(files::hold(&mut draft, run)).await?;
             Ok(self.round(draft, run))
         });
         forked.await
@@ -256,6 +261,10 @@ impl Parts {
                 draft.hook_run(run, hook.clone()).await?;
             }
             draft.command(run, command.clone()).await?;
+            // One that had ended has held nothing since.
+            if matches!(command, Command::Rerun(_)) {
+                Box::pin(files::hold(&mut draft, run)).await?;
+            }
             Ok(self.round(draft, ()))
         });
         done.await

@@ -139,6 +139,8 @@ impl Operator {
             delivery.verdict = format!("replay of {}: {}", delivery.id, delivery.verdict);
             (delivery.id, delivery.revision) = (id, 0);
             delivery.received_at = now;
+            // They hold the files of the old one.
+            delivery.holders = Vec::new();
         }
         Ok(Parsed::replayed(endpoint, request, content, delivery, replayed))
     }

@@ -180,10 +180,10 @@ impl Sweeper {
         }
         plan.swept.more = ids.len() >= LOOKED_AT;
         for id in ids {
-            match store.delivery(scope, id).await? {
-                Some(delivery) if are_old || is_of_stranger(&delivery) => plan.forget(delivery),
-                Some(_) => {}
-                None => plan.unlist(id),
+            match self.unless_damaged(id).await? {
+                Some(Some(delivery)) if are_old || is_of_stranger(&delivery) => plan.forget(delivery),
+                Some(None) => plan.unlist(id),
+                _ => {}
             }
         }
         Ok(())
@@ -264,7 +264,8 @@ impl Sweeper {
                 break;
             }
             at = Some(id);
-            match self.context.store.delivery(self.context.scope, id).await? {
+            let Some(read) = self.unless_damaged(id).await? else { continue };
+            match read {
                 None => plan.unlist_of(id, slug),
                 Some(delivery) if self.has_reader(&delivery).await? => {}
                 Some(delivery) if self.may_go(retention, &delivery, now) => plan.forget(delivery),
@@ -276,6 +277,15 @@ impl Sweeper {
         }
         progress.walks.insert(slug.to_owned(), Walk { at: if ended { None } else { at }, ..walk });
         Ok(ended)
+    }
+
+    /// Reads a delivery; `None` if its row is damaged. Such a row stays where it is, as the audit names it, and
+    /// keeps no other one from being swept.
+    async fn unless_damaged(&self, id: DeliveryId) -> Result<Option<Option<Delivery>>, px_store::Error> {
+        match self.context.store.delivery(self.context.scope, id).await {
+            Err(error) if error.is_about_bytes() => Ok(None),
+            read => read.map(Some),
+        }
     }
 
     /// Returns the time for which ids of a webhook are remembered.

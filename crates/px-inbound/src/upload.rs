@@ -13,10 +13,10 @@ use sha2::{Digest as _, Sha256};
 use crate::context::InboundContext;
 use crate::endpoint::Endpoint;
 use crate::phases::Incoming;
-use crate::verify::{BodyError, Content, FormData, FormLimits, is_form_data};
+use crate::verify::{BodyError, Content, Decoder, FormData, FormLimits, Part, is_form_data};
 
-/// Bytes of which the digest is taken before others have their turn on the thread.
-const DIGESTED_AT_ONCE: usize = 1024 * 1024;
+/// Bytes that are decoded, or of which the digest is taken, before others have their turn on the thread.
+const AT_ONCE: usize = 1024 * 1024;
 
 /// A form with its files.
 #[derive(Debug)]
@@ -53,15 +53,16 @@ pub(crate) async fn read(
     let form = FormData::read(request, limits)?;
     let (mut files, mut contents) = (Vec::new(), Vec::new());
     for part in form.files() {
+        let content = decoded(part).await?;
         files.push(StoredFile {
             field: part.name.clone(),
             name: part.file.clone().unwrap_or_default(),
-            size: part.content.len() as u64,
-            sha256: digest_of(&part.content).await,
+            size: content.len() as u64,
+            sha256: digest_of(&content).await,
             content_type: part.content_type.clone(),
             unread: false,
         });
-        contents.push(part.content.clone());
+        contents.push(content);
     }
     let rest = form.rest.clone();
     let content = payload(endpoint, form, delivery, &files);
@@ -143,11 +144,29 @@ fn places(value: &Value, delivery: DeliveryId, found: &mut BTreeSet<u16>) {
     }
 }
 
+/// The content of a file, without the encoding that its sender has put around it.
+async fn decoded(part: &Part) -> Result<Bytes, BodyError> {
+    match part.decoder() {
+        Some(decoder) => decoded_by(decoder, &part.content).await,
+        None => Ok(part.content.clone()),
+    }
+}
+
+async fn decoded_by(mut decoder: Decoder, content: &[u8]) -> Result<Bytes, BodyError> {
+    for piece in content.chunks(AT_ONCE) {
+        decoder.push(piece)?;
+        if piece.len() == AT_ONCE {
+            tokio::task::yield_now().await;
+        }
+    }
+    decoder.finish()
+}
+
 async fn digest_of(content: &Bytes) -> String {
     let mut sum = Sha256::new();
-    for piece in content.chunks(DIGESTED_AT_ONCE) {
+    for piece in content.chunks(AT_ONCE) {
         sum.update(piece);
-        if piece.len() == DIGESTED_AT_ONCE {
+        if piece.len() == AT_ONCE {
             tokio::task::yield_now().await;
         }
     }

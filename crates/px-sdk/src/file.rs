@@ -27,9 +27,9 @@ use crate::error::{Error, Result};
 /// decides what it is by its bytes.
 ///
 /// The bytes live as long as the delivery that they came with, which stays at least as
-/// long as a run that it started or resumed has not ended, nor a fork that begins with
-/// the reference. A run that was given the reference by another one keeps nothing; and a
-/// run that has ended keeps nothing until it is rerun. The read of a file that is gone is
+/// long as a run that it started or resumed has not ended, nor a fork or a rerun that begins
+/// with the reference. A run that was given the reference by another one keeps nothing; and
+/// a run that has ended keeps nothing until it is rerun. The read of a file that is gone is
 /// a permanent error.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

@@ -217,6 +217,9 @@ impl From<ControlError> for ApiError {
                 Self::conflict(refusal.to_string()).code(Code::WrongRunStatus)
             }
             ControlError::Draft(error @ DraftError::TurnsFull(_)) => Self::overloaded(sentence(&error)),
+            ControlError::Draft(DraftError::TooManyHolders(_)) | ControlError::TooManyFiles => {
+                Self::conflict(sentence(&error))
+            }
             ControlError::Position(why) => {
                 let status = match why {
                     PositionError::BeyondEnd { .. } => StatusCode::BAD_REQUEST,

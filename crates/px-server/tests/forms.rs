@@ -228,19 +228,26 @@ async fn a_form_that_has_its_answer_is_told_so_and_not_that_its_token_is_wrong()
 
 /// The door of forms on pages reads no other forms than that of webhooks.
 #[tokio::test]
-async fn an_encoded_part_is_no_text() {
+async fn an_encoded_part_is_decoded_and_what_is_none_is_no_text() {
     let server = serve().await;
-    start(&server, "f5", "t").await;
+    let run = start(&server, "f5", "t").await;
     let part = |head: &str| {
         format!("--b\r\nContent-Disposition: form-data; name=\"name\"{head}\r\n\r\nQWRh\r\n--b--\r\n")
     };
     let kind = "multipart/form-data; boundary=b";
-    for (head, status) in
-        [("\r\nContent-Transfer-Encoding: base64", 415), (";\r\n filename=\"a\"", 400), ("\r\nX-A : b", 400)]
-    {
+    for (head, status) in [
+        ("\r\nContent-Transfer-Encoding: x-uuencode", 415),
+        ("\r\nContent-Transfer-Encoding: base64\r\nContent-Transfer-Encoding: base64", 400),
+        (";\r\n filename=\"a\"", 400),
+        ("\r\nX-A : b", 400),
+    ] {
         let (told, body) = send(&server, "POST", &form::path("f5", "t"), kind, &part(head)).await;
         assert_eq!(told, status, "{head:?}: {body}");
     }
-    assert_eq!(send(&server, "POST", &form::path("f5", "t"), kind, &part("")).await.0, 200);
+    let encoded = part("\r\nContent-Transfer-Encoding: base64");
+    let broken = encoded.replace("QWRh", "QW*h");
+    assert_eq!(send(&server, "POST", &form::path("f5", "t"), kind, &broken).await.0, 400);
+    assert_eq!(send(&server, "POST", &form::path("f5", "t"), kind, &encoded).await.0, 200);
+    assert_eq!(until(&server, &run, "complete").await["state"]["name"], "Ada");
     server.shutdown().await.unwrap();
 }

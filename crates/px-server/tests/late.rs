@@ -113,7 +113,11 @@ async fn a_wait_that_is_older_than_expected_needs_attention_until_it_is_answered
         json!([found[0]["brainTitle"], found[0]["step"], found[0]["expectedWithin"], found[0]["awaits"]]);
     assert_eq!(shown, json!(["hasty", "hear", 1, [{ "slug": "answers", "identifier": "a" }]]));
     let attention = get(&server, "/overview").await["attention"].clone();
-    assert_eq!((&attention[0]["kind"], &attention[0]["count"]), (&json!("late"), &json!(2)), "{attention}");
+    assert_eq!(
+        (&attention[0]["kind"], &attention[0]["count"]),
+        (&json!("unanswered"), &json!(2)),
+        "{attention}"
+    );
     assert_eq!(attention[0]["text"], "2 waits older than expected: hasty");
     let metrics = request(&server, "GET", "/metrics", "", "").await;
     assert!(metrics.contains("px_waits_overdue{brain=\"hasty\"} 2\n"), "{metrics}");

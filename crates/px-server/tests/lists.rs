@@ -329,6 +329,11 @@ async fn a_value_at_a_labels_path_is_looked_up_among_the_labels() {
         assert!(rows <= 10, "{target}: {rows} rows");
         assert_eq!(looked, None, "{target}: no row was looked through");
     }
+    // Of several labels the rows of the one are read that fewest runs have.
+    let target = "/brains/runs?brain=ordering&where=/orderId=7&label=order-id=7";
+    let (rows, looked) = looked_up(target).await;
+    assert!(rows <= 10, "{target}: {rows} rows");
+    assert_eq!(looked, Some(1.into()));
     // Without a label each row is read.
     let (rows, looked) = looked_up("/brains/runs?brain=ordering&where=/color=c7").await;
     assert!(rows >= RUNS, "{rows} rows");

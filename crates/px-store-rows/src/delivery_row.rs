@@ -27,6 +27,11 @@ const FORMAT_EVENTS: u8 = 4;
 /// next write. It says what the one before says.
 const FORMAT_FILES: u8 = 5;
 
+/// The format byte of a delivery whose files are held by runs beside its own. A px that knows files and no
+/// holders would drop these with the next write, and its retention would take files that a fork reads. It says what the
+/// one before says, and the first write without holders has that one's format again.
+const FORMAT_HELD: u8 = 6;
+
 /// Format and count, length of the record's JSON, the record, names of values if
 /// there are any, the body as it came. `owner` tells the run that has a value.
 pub(crate) fn delivery_value(
@@ -38,6 +43,7 @@ pub(crate) fn delivery_value(
     let (document, gaps) = parted(written, &mut |name, _| owner(&name))?;
     let mut value = BytesMut::with_capacity(64 + document.len() + delivery.body.len());
     let format = match (has_events_apart, gaps.is_empty()) {
+        _ if !delivery.holders.is_empty() => FORMAT_HELD,
         _ if !delivery.files.is_empty() => FORMAT_FILES,
         (true, _) => FORMAT_EVENTS,
         (false, true) => FORMAT,
@@ -99,7 +105,7 @@ type Parts<'a> = (&'a [u8], Vec<Gap>, &'a [u8]);
 /// The record's JSON, the values that it names, and the body.
 fn parts(value: &Bytes) -> Result<Parts<'_>, Error> {
     let format = *value.first().ok_or_else(short)?;
-    check_format(format, FORMAT_FILES)?;
+    check_format(format, FORMAT_HELD)?;
     let rest = value.get(if format == FIRST_FORMAT { 1 } else { 8 }..).ok_or_else(short)?;
     let (length, rest) = rest.split_first_chunk::<4>().ok_or_else(short)?;
     let (document, mut rest) =

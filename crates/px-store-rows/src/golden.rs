@@ -87,7 +87,18 @@ fn events_that_lie_apart_are_written_as_older_rows_have_them() -> Result<(), Err
     assert_eq!(written.first(), Some(&5));
     assert!(String::from_utf8_lossy(&written).contains(&format!(r#""files":[{file}]"#)));
     let read = from_delivery_value(&written, &|_, _| Err(layout::short()))?;
-    assert_eq!((read.files, read.body), (with_files.files, with_files.body));
+    assert_eq!((&read.files, &read.body), (&with_files.files, &with_files.body));
+    // Nor does a px that knows no holders read one that has some.
+    let held = Delivery { holders: vec![RunId::from_bytes([2; 16])], ..with_files };
+    let written = delivery_value(&held, &|_| None)?;
+    assert_eq!(written.first(), Some(&6));
+    let read = from_delivery_value(&written, &|_, _| Err(layout::short()))?;
+    assert_eq!((&read.holders, &read.files), (&held.holders, &held.files));
+    let freed = Delivery { holders: Vec::new(), ..read };
+    assert_eq!(delivery_value(&freed, &|_| None)?.first_chunk(), Some(&[5, 0, 0, 0, 0, 0, 0, 2]));
+    let newer = [&[7], written.get(1..).unwrap_or_default()].concat();
+    let refused = from_delivery_value(&newer.into(), &|_, _| Err(layout::short()));
+    assert!(matches!(refused, Err(Error::Format { found: 7, supported: 6 })), "{refused:?}");
 
     let small = Delivery { events: vec![event(2, 0)?], ..delivery };
     assert_eq!(delivery_value(&small, &|_| None)?.first(), Some(&2));

@@ -14,6 +14,7 @@ mod file_row;
 mod golden;
 mod inbox;
 mod kv;
+mod labels;
 mod layout;
 mod line;
 mod lists;

@@ -271,19 +271,15 @@ impl<B: Backing> Embedded<B> {
     ) -> Result<Page<RunRecord>, Error> {
         let order = if filter.oldest_first { Order::Ascending } else { Order::Descending };
         let brain = filter.brain.as_deref();
-        let is_listed = brain.is_some() || !filter.statuses.is_empty() || filter.label.is_some();
+        let is_listed = brain.is_some() || !filter.statuses.is_empty() || !filter.labels.is_empty();
         let is_filtered = is_listed || filter.looks_inside();
         let most = if is_filtered { SCAN_LIMIT } else { page_of(limit) };
         let slice = Slice { beyond, order, most };
         let mut extra = Vec::new();
         let mut lists = Vec::new();
-        let statuses = if let Some((name, value)) = &filter.label {
-            // As a rule few have it, whatever else is asked for.
-            lists.push(layout::runs_by_label(scope, name, value));
-            &[][..]
-        } else {
-            &filter.statuses
-        };
+        // As a rule few have a label, whatever else is asked for.
+        lists.extend(self.list_of_labels(scope, &filter.labels, slice)?);
+        let statuses = if lists.is_empty() { &filter.statuses[..] } else { &[] };
         for status in statuses {
             if *status == RunStatus::Running {
                 extra.extend(self.under_way(scope, slice)?);

@@ -40,7 +40,7 @@ pub use batch::{
 };
 pub use claim::{ClaimRequest, Claimed, claim_by_commit};
 pub use claimer::{BornClaimed, Claimer, Reservations};
-pub use draft::{Draft, DraftError};
+pub use draft::{Draft, DraftError, MAX_HOLDERS};
 pub use epoch::{Epoch, EpochWrite, Watched};
 pub use error::Error;
 pub use hints::{Hint, HintBus, Ready};

@@ -115,7 +115,7 @@ pub struct Delivery {
     /// The files that came with it, of which the body has only the places.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<StoredFile>,
-    /// Runs that may read its files though none of its events is theirs: forks.
+    /// Runs that may read its files though none of its events is theirs: forks. A row with some has a format of its own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub holders: Vec<RunId>,
     /// True if its content was dropped before its record: headers, body, files, responses.

@@ -61,8 +61,8 @@ pub struct RunFilter {
     pub since: Option<Timestamp>,
     /// Time before which none ended; those that have not ended do not fit.
     pub ended_since: Option<Timestamp>,
-    /// A label that the run has: its name and its value.
-    pub label: Option<(String, String)>,
+    /// Labels that the run has, all of them: name and value of each.
+    pub labels: Vec<(String, String)>,
     /// The caller's own name for the request that started it.
     pub request_id: Option<String>,
     /// The step that it is at, alone or with the steps around it: `book` or `pay[2]/book`.
@@ -81,7 +81,7 @@ impl RunFilter {
         (self.statuses.is_empty() || self.statuses.contains(&run.status))
             && self.brain.as_ref().is_none_or(|brain| run.brain == *brain)
             && self.ended_since.is_none_or(|since| run.completed_at.is_some_and(|at| at >= since))
-            && self.label.as_ref().is_none_or(is_labelled)
+            && self.labels.iter().all(is_labelled)
             && self.request_id.as_ref().is_none_or(|id| run.request_id.as_ref() == Some(id))
             && self.step.as_deref().is_none_or(|step| is_at(run, step))
             && self.state.iter().all(|(place, value)| run.state().pointer(place) == Some(value))
@@ -91,7 +91,8 @@ impl RunFilter {
     /// only what fits.
     #[must_use]
     pub fn looks_inside(&self) -> bool {
-        self.ended_since.is_some()
+        self.labels.len() > 1
+            || self.ended_since.is_some()
             || self.request_id.is_some()
             || self.step.is_some()
             || !self.state.is_empty()

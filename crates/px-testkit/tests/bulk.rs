@@ -1,12 +1,16 @@
 //! Bulk jobs through restarts and deaths: a job goes on where it was, and each run counts once.
 
-#![expect(clippy::unwrap_used, reason = "a test says by panicking that it failed")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test says by panicking that it failed")]
 
 mod project;
+
+use std::sync::Arc;
 
 use project::{Ask, registry};
 use px_core::{RunId, RunStatus};
 use px_engine::{BulkAction, BulkError, BulkJob, BulkState, NewBulk};
+use px_store::Admission;
+use px_store_rows::{Backing as _, Embedded, MemoryRows, Order, RowBatch, RowKey, RowOp};
 use px_testkit::{Fault, World};
 use serde_json::json;
 
@@ -63,6 +67,29 @@ async fn a_job_goes_on_after_a_restart() {
         assert_eq!(world.status(run).await.unwrap(), RunStatus::Cancelled);
     }
     assert!(world.audit().await.unwrap().is_clean());
+}
+
+/// One that cannot be read is refused, by name, and the job comes to its end.
+#[tokio::test]
+async fn a_run_whose_row_is_damaged_keeps_no_job_from_its_end() {
+    let rows = Embedded::new(MemoryRows::new());
+    let world = World::over(registry(), Arc::new(rows.clone()), 1).unwrap();
+    let runs = waiting(&world, 5).await;
+    let all = rows.backing().range(&[], &[u8::MAX; 64], Order::Ascending, usize::MAX).unwrap();
+    let of_it = all.iter().filter(|(row, _)| row.ends_with(&runs[2].to_bytes()));
+    let (row, whole) = of_it.max_by_key(|(_, value)| value.len()).unwrap();
+    let value = [&whole[..9], b"no record"].concat().into();
+    let ops = vec![RowOp::Put { key: RowKey::from_slice(row), value }];
+    rows.backing().submit(RowBatch { ops, ..RowBatch::default() }, Admission::Wait).await.unwrap();
+    let started = world.parts().start_bulk(job(BulkAction::Cancel, &runs)).await.unwrap();
+    assert!(work(&world).await);
+    let ended = seen(&world, &started).await;
+    assert_eq!((ended.done, ended.refused, ended.state), (4, 1, BulkState::Done), "{ended:?}");
+    assert_eq!(ended.refusals.iter().map(|one| one.run).collect::<Vec<_>>(), [runs[2]]);
+    assert!(ended.refusals[0].why.contains("damaged"), "{ended:?}");
+    for run in runs.iter().filter(|run| **run != runs[2]) {
+        assert_eq!(world.status(*run).await.unwrap(), RunStatus::Cancelled);
+    }
 }
 
 #[tokio::test]

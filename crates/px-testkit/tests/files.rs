@@ -239,6 +239,24 @@ async fn files_beyond_their_bound_go_the_oldest_first_and_none_that_a_run_may_re
     bounded(&World::over(Registry::collect().unwrap(), store, 0).unwrap()).await;
 }
 
+/// No file outlives a newer one that has to go, though there would be room for it.
+#[tokio::test]
+async fn files_go_by_their_age_and_not_by_how_well_they_fit() {
+    for (sizes, left) in [([60, 60, 30], &[60, 30][..]), ([30, 60, 60], &[60]), ([60, 30, 101], &[])] {
+        let world = world();
+        for (n, size) in (0..).zip(sizes) {
+            let file = form(&format!("{n}"), "ignore").file("photo", "a", "", vec![7; size * 1_000]);
+            send(&world, "claims", file).await;
+            world.advance(Duration::from_secs(1)).await.unwrap();
+        }
+        let bound = Retention { file_bytes: Some(100_000), ..Retention::default() };
+        world.sweep(&bound).await.unwrap();
+        let sizes_left: Vec<_> =
+            pieces(&world).await.into_iter().map(|(_, _, bytes)| bytes / 1_000).collect();
+        assert_eq!(sizes_left, left, "of {sizes:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_file_that_is_given_to_no_run_is_kept_and_noted() {
     let world = world();

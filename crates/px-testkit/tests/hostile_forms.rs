@@ -5,6 +5,7 @@ mod uploads;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
+use px_core::FileId;
 use px_store::{InboxState, Store as _};
 use uploads::{SCOPE, delivery, form, pieces, send, send_raw, world};
 
@@ -92,9 +93,22 @@ async fn a_form_that_is_not_understood_is_refused_as_a_whole() {
         ),
         ("line feeds alone", 400, format!("{id}{}{end}", part(file, "x")).replace("\r\n", "\n")),
         (
-            "base64",
+            "an unknown encoding",
             415,
-            format!("{id}{}{end}", part(&format!("{file}\r\nContent-Transfer-Encoding: base64"), "eA==")),
+            format!("{id}{}{end}", part(&format!("{file}\r\nContent-Transfer-Encoding: x-uuencode"), "x")),
+        ),
+        (
+            "two encodings",
+            400,
+            format!(
+                "{id}{}{end}",
+                part(
+                    &format!(
+                        "{file}\r\nContent-Transfer-Encoding: base64\r\nContent-Transfer-Encoding: binary"
+                    ),
+                    "eA=="
+                )
+            ),
         ),
         (
             "a huge head",
@@ -154,6 +168,76 @@ async fn a_boundary_in_the_data_is_data_and_odd_forms_are_read_as_they_are_meant
     assert_eq!((answer.status, kept.files.len()), (200, 0));
 }
 
+/// A form of which the id and the photo are encoded.
+fn encoded(way: &str, id: &str, photo: &str) -> Bytes {
+    let part = |head: &str, content: &str| {
+        format!(
+            "--b\r\nContent-Disposition: form-data; {head}\r\nContent-Transfer-Encoding: {way}\r\n\r\n{content}\r\n"
+        )
+    };
+    let photo = part("name=\"photo\"; filename=\"a.jpg\"", photo);
+    let then = "--b\r\nContent-Disposition: form-data; name=\"then\"\r\n\r\nignore\r\n";
+    format!("{}{photo}{then}--b--\r\n", part("name=\"id\"", id)).into()
+}
+
+/// A step would read the text of the encoding as the file, and an id would be another one.
+#[tokio::test]
+async fn what_is_encoded_is_kept_as_what_it_is_and_a_replay_has_the_same() {
+    let world = world();
+    for (way, id, photo) in
+        [("base64", "Y2Fm\r\nw6k=", "AP9h\r\nYg==\r\n"), ("Quoted-Printable", "caf=C3=A9=", "=00=FFa=\r\nb")]
+    {
+        let kind = "multipart/form-data; boundary=b";
+        let answer = send_raw(&world, "claims", kind, encoded(way, id, photo)).await;
+        // The second one has the same id, and says so.
+        let action = if way == "base64" { "ignored" } else { "duplicate" };
+        assert_eq!((answer.status, answer.action), (200, Some(action)), "{way}: {}", answer.body);
+        if action == "duplicate" {
+            continue;
+        }
+        let again = world.replay(delivery(&answer)).await.unwrap();
+        assert_eq!(again.action, Some("ignored"), "{}", again.body);
+        let mut digests = Vec::new();
+        for answer in [&answer, &again] {
+            let kept = world.store().delivery(SCOPE, delivery(answer)).await.unwrap().unwrap();
+            assert_eq!(kept.files[0].size, 4);
+            digests.push(kept.files[0].sha256.clone());
+        }
+        let bytes = world.store().file_piece(SCOPE, FileId { delivery: delivery(&answer), place: 0 }, 0);
+        assert_eq!(bytes.await.unwrap().as_deref(), Some(&b"\x00\xffab"[..]));
+        assert_eq!(digests[0], digests[1]);
+    }
+    assert!(world.audit().await.unwrap().is_clean());
+}
+
+#[tokio::test]
+async fn a_form_that_is_encoded_wrongly_is_refused_as_a_whole() {
+    let world = world();
+    let kind = "multipart/form-data; boundary=b";
+    let much = "QUJD".repeat(300_000);
+    for (what, status, body) in [
+        ("letters of no alphabet", 400, encoded("base64", "MQ==", "QUJ*")),
+        ("a padding in the middle", 400, encoded("base64", "MQ==", "QQ==QUJD")),
+        ("no padding", 400, encoded("base64", "MQ==", "QQ")),
+        ("bits that nobody reads", 400, encoded("base64", "MQ==", "QR==")),
+        ("an id that is not encoded", 400, encoded("base64", "1", "QUJD")),
+        ("half a byte", 400, encoded("quoted-printable", "1", "=4")),
+        ("a line feed alone", 400, encoded("quoted-printable", "1", "a\nb")),
+        ("more encoded text than is decoded for a stranger", 413, encoded("base64", &much, "QUJD")),
+    ] {
+        let answer = send_raw(&world, "claims", kind, body).await;
+        assert_eq!(answer.status, status, "{what}: {}", answer.body);
+        if status == 400 {
+            assert!(answer.body.contains("is not encoded so"), "{what}: {}", answer.body);
+        }
+    }
+    // Files have the room that files have.
+    let answer = send_raw(&world, "claims", kind, encoded("base64", "MQ==", &much)).await;
+    let kept = world.store().delivery(SCOPE, delivery(&answer)).await.unwrap().unwrap();
+    assert_eq!((answer.status, kept.files[0].size), (200, 900_000), "{}", answer.body);
+    assert_eq!(pieces(&world).await.len(), 1, "what was refused has left no file");
+}
+
 /// Its bytes are more than a row of the inbox holds, and nobody says that retention took them.
 #[tokio::test]
 async fn the_story_of_a_form_that_was_too_large_to_be_kept_says_so() {
@@ -161,7 +245,7 @@ async fn the_story_of_a_form_that_was_too_large_to_be_kept_says_so() {
     let large = "x".repeat(5 * 1024 * 1024);
     let body = format!(
         "--b\r\nContent-Disposition: form-data; name=\"photo\"; filename=\"a\"\r\n\
-         Content-Transfer-Encoding: base64\r\n\r\n{large}\r\n--b--\r\n"
+         Content-Transfer-Encoding: x-uuencode\r\n\r\n{large}\r\n--b--\r\n"
     );
     let answer = send_raw(&world, "claims", "multipart/form-data; boundary=b", body.into()).await;
     assert_eq!(answer.status, 415, "{}", answer.body);

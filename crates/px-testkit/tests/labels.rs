@@ -68,7 +68,7 @@ async fn labels(world: &World, run: RunId) -> Value {
 }
 
 async fn found(world: &World, name: &str, value: &str) -> Vec<RunId> {
-    let filter = RunFilter { label: Some((name.into(), value.into())), ..RunFilter::default() };
+    let filter = RunFilter { labels: vec![(name.into(), value.into())], ..RunFilter::default() };
     let page = world.rows().runs(Scope::default(), &filter, None, 10).await.unwrap();
     page.items.iter().map(|record| record.run.id).collect()
 }

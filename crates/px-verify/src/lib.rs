@@ -28,9 +28,9 @@ mod received;
 pub mod record;
 
 pub use evaluate::{
-    BodyError, BodyErrorKind, Content, Disagreement, Element, FormData, FormLimits, FormWriter, Forwarding,
-    HandshakeReply, IdError, MAX_ID_BYTES, Network, ParseNetworkError, Part, Place, PrepareError, Prepared,
-    Refusal, UrlView, Verified, body_type, bounded_id, form_fields, insert_field, is_form_data, parse_form,
-    parse_json, parts_of, sign, without_mark,
+    BodyError, BodyErrorKind, Content, Decoder, Disagreement, Element, FormData, FormLimits, FormWriter,
+    Forwarding, HandshakeReply, IdError, MAX_ID_BYTES, Network, ParseNetworkError, Part, Place, PrepareError,
+    Prepared, Refusal, UrlView, Verified, body_type, bounded_id, form_fields, insert_field, is_form_data,
+    parse_form, parse_json, parts_of, sign, without_mark,
 };
 pub use received::Received;

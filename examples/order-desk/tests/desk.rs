@@ -87,11 +87,55 @@ fn a_payment_that_does_not_come_is_reminded_of_three_times_and_ends_the_order() 
 }
 
 #[test]
-fn a_payment_of_another_amount_stops_the_order() {
+fn a_payment_of_another_amount_goes_back_and_ends_the_order() {
+    for cents in [1_000, 1_251, 90_000] {
+        let world = desk();
+        let run = world.start(order, small());
+        world.post("payments", paid(cents)).expect("resumed");
+        let ended = run.expect_complete();
+        let sale = ended.state::<Sale>();
+        assert!(sale.is_paid_back && sale.paid.is_some_and(|paid| paid.cents == cents), "{}", run.story());
+        assert_eq!(ended.label("outcome").as_deref(), Some("wrong-amount"));
+        assert_eq!([world.calls(order, "pay back").len(), world.calls(order, "mail amount").len()], [1, 1]);
+        assert!(world.calls(shipping, "book").is_empty() && world.calls(order, "mail refusal").is_empty());
+        world.expect_sound();
+    }
+}
+
+#[test]
+fn a_large_order_that_is_paid_with_another_amount_is_asked_of_nobody() {
     let world = desk();
+    let run = world.start(order, large());
+    world.post("payments", paid(9_000)).expect("resumed");
+    assert!(run.expect_complete().state::<Sale>().is_paid_back);
+    assert!(world.runs_of(poll).is_empty());
+}
+
+#[test]
+fn a_bank_that_is_away_pays_back_once_it_is_there() {
+    let world = desk();
+    world.stub_with(order, "pay back", |call| -> px::Result<()> {
+        if call.nth <= 2 {
+            px::bail!("the bank is away");
+        }
+        Ok(())
+    });
     let run = world.start(order, small());
     world.post("payments", paid(1_000)).expect("resumed");
-    run.expect_error("1000 came in place of 1250");
+    world.skip(DAY);
+    assert!(run.expect_complete().state::<Sale>().is_paid_back);
+    let calls = world.calls(order, "pay back");
+    assert!(calls.len() == 3 && calls.iter().all(|call| call.key == calls[0].key), "{calls:?}");
+}
+
+#[test]
+fn a_payment_after_a_cancel_is_late_and_changes_nothing() {
+    let world = desk();
+    let run = world.start(order, small());
+    run.cancel();
+    world.post("payments", paid(1_250)).expect("late");
+    run.expect_status("cancelled");
+    assert!(world.calls(order, "pay back").is_empty(), "a person decides, who sees it in px status");
 }
 
 #[test]

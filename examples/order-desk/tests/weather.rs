@@ -35,6 +35,24 @@ fn no_weather_keeps_the_money_of_an_order_that_does_not_go_out() {
 }
 
 #[test]
+fn no_weather_keeps_a_payment_of_another_amount_or_pays_it_back_twice() {
+    weather(|w| {
+        stub(w.world());
+        let run = w.start(order, small());
+        w.post_with("payments", &[("webhook-id", "p1")], paid(1_000));
+        w.calm();
+        w.world().skip(14 * DAY);
+        let state = run.state_json();
+        let mut keys: Vec<_> = w.world().calls(order, "pay back").into_iter().map(|call| call.key).collect();
+        keys.dedup();
+        let went_back = usize::from(!state["paid"].is_null());
+        let found = (keys.len(), &state["is_paid_back"]);
+        assert_eq!(found, (went_back, &json!(went_back == 1)), "{}", run.story());
+        assert!(w.world().calls(shipping, "book").is_empty(), "{}", run.story());
+    });
+}
+
+#[test]
 fn no_weather_ships_an_order_twice_or_unpaid() {
     weather(|w| {
         stub(w.world());

@@ -12,8 +12,8 @@ use crate::ui::{ERROR, FAINT, GOOD, HEADING, paint, shown};
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Needs attention: runs that failed or are paused, timers that should have rung, callbacks that \
-                        are parked or given up, requests that were rejected or set aside. Exits 0 whatever it \
-                        finds.\n\nExamples:\n  px status\n  px status --json=attention"
+                        are parked or given up, requests that were rejected, set aside or late for their wait. Exits 0 \
+                        whatever it finds.\n\nExamples:\n  px status\n  px status --json=attention"
 )]
 pub(crate) struct Args {}
 

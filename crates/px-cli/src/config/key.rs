@@ -160,15 +160,18 @@ async fn finish_rekey(data_dir: &Path, store: &Arc<dyn Store>, env: Env<'_>) -> 
 /// one is kept beside it, for copies of the store that were made before: returns its file.
 pub(crate) fn take_next(data_dir: &Path) -> Result<Option<PathBuf>> {
     let key = data_dir.join(KEY_FILE);
-    let kept = keep_old(data_dir)
+    let kept = keep_old(data_dir, |key, old| std::fs::hard_link(key, old))
         .and_then(|kept| std::fs::rename(data_dir.join(NEXT_FILE), &key).map(|()| kept))
         .and_then(|kept| std::fs::File::open(data_dir)?.sync_all().map(|()| kept));
     kept.map_err(|error| Error::failed(format!("cannot replace {}: {error}", key.display())))
 }
 
-/// Gives the key a second name, which no older key has: of several the last number is the newest. Returns it;
-/// none if there is no key.
-fn keep_old(data_dir: &Path) -> std::io::Result<Option<PathBuf>> {
+/// Gives the key a second name by `link`, which no older key has: of several the last number is the newest. Returns
+/// it; none if there is no key.
+fn keep_old(
+    data_dir: &Path,
+    link: impl Fn(&Path, &Path) -> std::io::Result<()>,
+) -> std::io::Result<Option<PathBuf>> {
     let key = data_dir.join(KEY_FILE);
     let bytes = match std::fs::read(&key) {
         Ok(bytes) => Zeroizing::new(bytes),
@@ -178,8 +181,13 @@ fn keep_old(data_dir: &Path) -> std::io::Result<Option<PathBuf>> {
     for number in 1_u32.. {
         let name = if number == 1 { OLD_FILE.to_owned() } else { format!("{OLD_FILE}.{number}") };
         let old = data_dir.join(name);
-        // A link replaces nothing, and the file is its owner's as it was.
-        match std::fs::hard_link(&key, &old) {
+        // A link replaces nothing, and the file is its owner's as it was. Some file systems have no links, and
+        // say so before they say that there is such a name.
+        let kept = match link(&key, &old) {
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => copy_of(&old, &bytes),
+            linked => linked,
+        };
+        match kept {
             Ok(()) => return Ok(Some(old)),
             // Whoever died between the two names has kept it already.
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
@@ -187,11 +195,7 @@ fn keep_old(data_dir: &Path) -> std::io::Result<Option<PathBuf>> {
                     return Ok(Some(old));
                 }
             }
-            // Some file systems have no links.
-            Err(_) => {
-                copy_of(&old, &bytes)?;
-                return Ok(Some(old));
-            }
+            Err(error) => return Err(error),
         }
     }
     Ok(None)
@@ -233,4 +237,43 @@ pub(crate) fn missing(data_dir: &Path, sealing: &key::Sealing) -> Error {
         data_dir.join(KEY_FILE).display()
     ))
     .hint(LOST_KEY)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    /// Where there are no links the old key is a copy, for its owner alone, and no other one's place is taken.
+    #[test]
+    fn an_old_key_is_kept_though_the_file_system_has_no_links() {
+        let dir = tempfile::tempdir().unwrap();
+        let without_links = |_: &Path, _: &Path| Err(std::io::ErrorKind::Unsupported.into());
+        let keep = || keep_old(dir.path(), without_links).unwrap();
+        let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
+        assert_eq!(keep(), None, "there is no key");
+        for (key, name) in [
+            ("first", OLD_FILE),
+            // Whoever died behind the copy comes again.
+            ("first", OLD_FILE),
+            ("second", "secret.key.old.2"),
+            ("third", "secret.key.old.3"),
+            ("second", "secret.key.old.2"),
+        ] {
+            std::fs::write(dir.path().join(KEY_FILE), key).unwrap();
+            assert_eq!(keep(), Some(dir.path().join(name)), "{key}");
+            assert_eq!((read(name), read(KEY_FILE)), (key.to_owned(), key.to_owned()));
+            let mode = std::fs::metadata(dir.path().join(name)).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{name}");
+        }
+        assert_eq!(
+            [OLD_FILE, "secret.key.old.2", "secret.key.old.3"].map(read),
+            ["first", "second", "third"]
+        );
+        // What a copy that was cut off has left is nobody's key, and is not taken for one.
+        std::fs::write(dir.path().join("secret.key.old.4"), "fou").unwrap();
+        std::fs::write(dir.path().join(KEY_FILE), "fourth").unwrap();
+        assert_eq!(keep(), Some(dir.path().join("secret.key.old.5")));
+    }
 }

@@ -258,7 +258,9 @@ fn lists_ask_for_what_they_are_told_and_name_the_next_page() {
     assert!(done.stderr.starts_with("Warning: --json=statsu: nothing here has a field 'statsu'"), "{done:?}");
     let arguments =
         ["runs", "list", "--waits-for", "twilio:+1:5", "--where", "/a=1", "--until", "9", "--oldest"];
-    let (_, seen) = run(&[("200 OK", &page)], &arguments);
+    let labels = ["--label", "order=o 2", "--label", "outcome=refused"];
+    let (_, seen) = run(&[("200 OK", &page)], &[&arguments[..], &labels].concat());
+    assert!(seen[0].contains("&label=order%3Do+2&label=outcome%3Drefused "), "{}", seen[0]);
     for part in ["identifier=%2B1%3A5", "slug=twilio", "where=%2Fa%3D1", "until=9", "order=oldest"] {
         assert!(seen[0].contains(part), "{part} in {}", seen[0]);
     }

@@ -136,6 +136,31 @@ fn a_key_of_the_environment_is_changed_by_two_variables() {
     assert!(refused.code == 1 && refused.stderr.contains("another key"), "{refused:?}");
 }
 
+/// It would count for nothing there, and whoever set it would take it for the store's.
+#[test]
+fn a_new_key_of_the_environment_is_refused_where_a_file_has_the_key() {
+    let project = Project::rooted();
+    set(&project, "STRIPE_KEY", VALUE);
+    let files = || {
+        let names = std::fs::read_dir(project.path(".px/data")).unwrap();
+        let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<_> = names.filter(|name| name.starts_with("secret")).collect();
+        names.sort();
+        (names, std::fs::read_to_string(project.path(".px/data/secret.key")).unwrap())
+    };
+    let before = files();
+    let two = "22".repeat(32);
+    let refused = project.command(&["secrets", "rekey"]).env("PX_SECRET_KEY_NEW", &two).output().unwrap();
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    for words in ["counts only where PX_SECRET_KEY has the key", "unset PX_SECRET_KEY_NEW"] {
+        assert!(said.contains(words), "{said}");
+    }
+    assert!(!said.contains(&two), "{said}");
+    assert_eq!(files(), before, "nothing was changed");
+    assert_eq!(names(&project), ["STRIPE_KEY"]);
+}
+
 #[test]
 fn a_backup_has_no_key_unless_it_is_asked_for() {
     let project = Project::rooted();

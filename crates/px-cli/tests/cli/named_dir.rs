@@ -99,6 +99,14 @@ fn no_store_is_made_in_a_folder_that_nothing_says_is_a_project() {
     }
     let nowhere = bare.px(&["secrets", "list"]);
     assert!(nowhere.code == 0 && nowhere.stderr.contains("there is no store in "), "{nowhere:?}");
+    // The advice is one that works here, where `px secrets set NAME` is refused.
+    assert!(!nowhere.stderr.contains("`px secrets set NAME` sets one"), "{nowhere:?}");
+    assert!(nowhere.stderr.contains("`--data-dir .px/data` makes one here"), "{nowhere:?}");
+    let nowhere = bare.px(&["tokens", "list"]);
+    assert!(
+        nowhere.code == 0 && nowhere.stderr.contains("`--data-dir .px/data` makes one here"),
+        "{nowhere:?}"
+    );
     let nowhere = bare.px(&["secrets", "delete", "STRIPE_KEY"]);
     assert!(nowhere.code == 3 && nowhere.stderr.contains("there is no store in "), "{nowhere:?}");
     assert!(!bare.path(".px").exists());

@@ -130,6 +130,8 @@ fn with_a_server() {
     book.px("runs list");
     book.px("runs list --status nonsense");
     book.px("runs list --status error --ended-since 1d");
+    book.px("runs list --label order=o2 --label outcome=refused");
+    book.px("runs list --label order=o2 --label refused");
     book.px("top");
     book.px(&format!("runs show {ada}"));
     book.px(&format!("runs show {ada} --at 1"));

@@ -53,6 +53,9 @@ async fn runs_are_steered() {
 
     let taken = client.signal_run(&run, &SignalType::Pause.into()).await.unwrap();
     assert_eq!(taken.signal.kind, "PAUSE");
+    let label = ["order=o 2&", "outcome=refused"].into_iter().collect();
+    let labelled = client.runs(&ListRuns { label, ..ListRuns::default() }).await.unwrap();
+    assert_eq!((labelled.runs.len(), labelled.looked), (0, Some(0)), "it was asked for both");
     let paused = ListRuns { status: Some("paused".into()), ..ListRuns::default() };
     assert_eq!(client.runs(&paused).await.unwrap().runs.len(), 1);
     assert!(client.resume_run(&run, &ResumeRun::default()).await.unwrap().success);

@@ -78,12 +78,13 @@ const fn kind(kind: &AttentionKind) -> (Tone, &'static str, &'static str) {
         AttentionKind::Failed => (Tone::Bad, "✕", "failed"),
         AttentionKind::Paused => (Tone::Wait, "‖", "paused"),
         AttentionKind::Overdue => (Tone::Wait, "◷", "overdue"),
-        AttentionKind::Late => (Tone::Wait, "◷", "late"),
+        AttentionKind::Unanswered => (Tone::Wait, "◷", "unanswered"),
         AttentionKind::Stalled => (Tone::Bad, "!", "stalled"),
         AttentionKind::Parked => (Tone::Bad, "⚡", "parked"),
         AttentionKind::Dead => (Tone::Bad, "✕", "given up"),
         AttentionKind::Quarantined => (Tone::Bad, "‖", "quarantined"),
         AttentionKind::Rejected => (Tone::Bad, "✕", "rejected"),
+        AttentionKind::Late => (Tone::Wait, "⊘", "late"),
         AttentionKind::Health => (Tone::Bad, "!", "server"),
         _ => (Tone::Wait, "?", "look"),
     }
@@ -97,7 +98,7 @@ fn target(one: &Attention, href: Href) -> (String, &'static str) {
         AttentionKind::Failed => (runs("error"), "Failed runs"),
         AttentionKind::Paused => (runs("paused"), "Paused runs"),
         AttentionKind::Stalled => (runs("running"), "Running runs"),
-        AttentionKind::Overdue | AttentionKind::Late => {
+        AttentionKind::Overdue | AttentionKind::Unanswered => {
             (href.with(route::WAITS, &[], &Query::new().and("view", "late")), "Overdue waits")
         }
         AttentionKind::Parked => (href.to(route::HOOKS, &[]), "Hooks"),
@@ -106,6 +107,7 @@ fn target(one: &Attention, href: Href) -> (String, &'static str) {
         }
         AttentionKind::Quarantined => (inbox("quarantined"), "Quarantined"),
         AttentionKind::Rejected => (inbox("rejected"), "Rejected"),
+        AttentionKind::Late => (inbox("late"), "Late"),
         _ => (href.to(route::STORE, &[]), "Store"),
     }
 }

@@ -78,7 +78,7 @@ pub(super) fn query(list: &ListRuns) -> Query {
         .maybe("brain", list.brain.as_ref())
         .maybe("slug", list.slug.as_ref())
         .maybe("identifier", list.identifier.as_ref())
-        .maybe("label", list.label.as_ref())
+        .each("label", list.label.iter())
         .maybe("where", list.state.as_ref())
         .maybe("step", list.step.as_ref())
         .maybe("requestId", list.request_id.as_ref())
@@ -110,8 +110,10 @@ fn filter(view: &RunsView<'_>, href: Href) -> Markup {
     let brains: Vec<(&str, &str)> = std::iter::once(("", "any brain"))
         .chain(view.brains.iter().map(|title| (title.as_str(), title.as_str())))
         .collect();
-    let more = [&list.label, &list.state, &list.step, &list.request_id, &list.slug];
-    let is_more = more.iter().any(|field| field.is_some()) || list.since.or(list.until).is_some();
+    let more = [&list.state, &list.step, &list.request_id, &list.slug];
+    let is_more = !list.label.is_empty()
+        || more.iter().any(|field| field.is_some())
+        || list.since.or(list.until).is_some();
     let times = [
         ("", "at any time"),
         ("15m", "in 15 minutes"),
@@ -129,7 +131,11 @@ fn filter(view: &RunsView<'_>, href: Href) -> Markup {
                 summary { "More" }
                 div.filter {
                     (form::text("slug", "At webhook", list.slug.as_deref(), "twilio"))
-                    (form::text("label", "Label", list.label.as_deref(), "order=o2"))
+                    // One more than there are: a run has all of them.
+                    @for (at, label) in list.label.iter().map(Some).chain([None]).enumerate() {
+                        @let (id, name) = if at == 0 { ("f-label".to_owned(), "Label") } else { (format!("f-label-{at}"), "And label") };
+                        (form::text_as(&id, "label", name, label, "order=o2"))
+                    }
                     (form::text("where", "State has", list.state.as_deref(), "/customer/id=42"))
                     (form::text("step", "At step", list.step.as_deref(), ""))
                     (form::text("requestId", "Request id", list.request_id.as_deref(), ""))

@@ -63,12 +63,8 @@ impl Sweeper {
         let is_last = ids.len() < LOOKED_AT;
         for id in ids.into_iter().rev().take(LOOKED_AT) {
             walk.at = Some(id);
-            let delivery = match store.delivery(scope, id).await {
-                // A damaged row keeps nothing else; the audit names it.
-                Err(error) if error.is_about_bytes() => continue,
-                read => read?.filter(|found| !found.files.is_empty()),
-            };
-            let Some(delivery) = delivery else { continue };
+            let read = self.unless_damaged(id).await?.flatten();
+            let Some(delivery) = read.filter(|found| !found.files.is_empty()) else { continue };
             let size: u64 = delivery.files.iter().map(|file| file.size).sum();
             let stays = self.has_to_stay(retention, &delivery, now).await?;
             if stays == (walk.pass == Pass::Count) {

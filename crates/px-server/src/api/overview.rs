@@ -166,7 +166,7 @@ async fn late(app: &App) -> Result<Option<Attention>, ApiError> {
     let text =
         format!("{{}} older than expected: {}", names.into_iter().take(3).collect::<Vec<_>>().join(", "));
     let (link, command) = ("/waits/late".to_owned(), "px runs list --status waiting --oldest".to_owned());
-    Ok(attention(AttentionKind::Late, found, "wait", &text, link, command))
+    Ok(attention(AttentionKind::Unanswered, found, "wait", &text, link, command))
 }
 
 async fn troubled_runs(app: &App, now: Timestamp, paused: Counted) -> Result<Vec<Attention>, ApiError> {
@@ -275,7 +275,11 @@ async fn troubled_callbacks(
 async fn troubled_deliveries(app: &App, now: Timestamp) -> Result<Vec<Attention>, ApiError> {
     let (store, scope, since) = (app.store(), app.parts.scope, now.before(DAY));
     let mut of = Vec::new();
-    for (state, since) in [(InboxState::Quarantined, None), (InboxState::Rejected, Some(since))] {
+    for (state, since) in [
+        (InboxState::Quarantined, None),
+        (InboxState::Rejected, Some(since)),
+        (InboxState::Late, Some(since)),
+    ] {
         let filter = DeliveryFilter { state: Some(state), since, ..DeliveryFilter::default() };
         let page = store.deliveries(scope, &filter, None, MAX_READ).await?;
         of.push(Counted { at_least: page.next.is_some(), ..counted(page.items.len(), usize::MAX) });
@@ -297,6 +301,14 @@ async fn troubled_deliveries(app: &App, now: Timestamp) -> Result<Vec<Attention>
             "{} rejected within a day",
             format!("/webhooks/deliveries?state=rejected&since={}", since.as_millis()),
             "px inbox --state rejected --since 1d".to_owned(),
+        ),
+        attention(
+            AttentionKind::Late,
+            of(2),
+            "request",
+            "{} within a day too late for the wait that it was for",
+            format!("/webhooks/deliveries?state=late&since={}", since.as_millis()),
+            "px inbox --state late --since 1d".to_owned(),
         ),
     ];
     Ok(told.into_iter().flatten().collect())

@@ -4,12 +4,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::{Query, RawQuery, State};
 use axum::{Extension, Json};
-use http::StatusCode;
-use px_api::{Include, ListRuns, RunPage, RunSummary};
-use px_core::{KeyId, RunId, RunStatus, Timestamp, check_label_name, check_label_value};
+use http::{StatusCode, Uri};
+use px_api::{Include, LabelFilter, ListRuns, RunPage, RunSummary};
+use px_core::{KeyId, MAX_LABELS, RunId, RunStatus, Timestamp, check_label_name, check_label_value};
+use px_inbound::verify::form_fields;
 use px_store::{Page, RunFilter, RunRecord};
 use serde_json::Value;
 
@@ -22,24 +22,42 @@ use crate::resolve;
 pub(crate) async fn list(
     State(app): State<Shared>,
     Extension(payloads): Extension<Payloads>,
-    query: Result<Query<ListRuns>, QueryRejection>,
+    RawQuery(query): RawQuery,
 ) -> Result<Json<RunPage>, ApiError> {
-    let Query(query) = query.map_err(|error| ApiError::bad_request(error.body_text()))?;
+    let query = read(query.as_deref().unwrap_or_default())?;
+    show(&app, payloads, query).await.map(Json)
+}
+
+/// Reads a query, in which a label may be said several times.
+pub(crate) fn read(query: &str) -> Result<ListRuns, ApiError> {
+    let (labels, rest): (Vec<&str>, Vec<&str>) =
+        query.split('&').partition(|field| field.starts_with("label="));
+    let rest = format!("/?{}", rest.join("&")).parse::<Uri>();
+    let rest = rest.map_err(|error| ApiError::bad_request(format!("The query cannot be read: {error}")))?;
+    let Query(mut query) =
+        Query::<ListRuns>::try_from_uri(&rest).map_err(|error| ApiError::bad_request(error.body_text()))?;
+    let labels = form_fields(labels.join("&").as_bytes());
+    query.label.extend(labels.into_iter().map(|(_, label)| label));
+    Ok(query)
+}
+
+/// The page of runs that a query asks for.
+pub(crate) async fn show(app: &App, payloads: Payloads, query: ListRuns) -> Result<RunPage, ApiError> {
     if query.state.is_some() {
         // Whoever may ask which states have a value can read them, a question at a time.
         payloads.demand("The state, which where looks into,")?;
     }
-    let wanted = Wanted::of(&app, &query, StatusCode::MULTIPLE_CHOICES)?;
+    let wanted = Wanted::of(app, &query, StatusCode::MULTIPLE_CHOICES)?;
     let include = include(query.include.as_deref())?;
     let cursor = query.cursor.map(|cursor| cursor.parse::<RunId>()).transpose();
     let cursor = cursor.map_err(|error| ApiError::bad_request(format!("Bad cursor: {error}")))?;
-    let page = wanted.page(&app, cursor, page_size(query.limit)).await?;
+    let page = wanted.page(app, cursor, page_size(query.limit)).await?;
     let has_looked = wanted.filter.looks_inside();
-    Ok(Json(RunPage {
+    Ok(RunPage {
         runs: page.items.iter().map(|record| RunSummary::with(&record.run, include)).collect(),
         next_cursor: page.next.map(|next| RunId::from_bytes(next).to_string()),
         looked: has_looked.then(|| u64::try_from(page.looked).unwrap_or(u64::MAX)),
-    }))
+    })
 }
 
 /// The runs that a query asks for, without the place of its page.
@@ -70,7 +88,7 @@ impl Wanted {
             statuses,
             since: super::since(query.since)?,
             ended_since: super::moment("endedSince", query.ended_since)?,
-            label: query.label.as_deref().map(label).transpose()?,
+            labels: labels(&query.label)?,
             request_id: query.request_id.clone(),
             step: query.step.clone(),
             state: query.state.as_deref().map(place).transpose()?.into_iter().collect(),
@@ -196,8 +214,8 @@ fn labelled(app: &App, filter: &mut RunFilter) {
         Value::Number(_) | Value::Bool(_) => value.to_string(),
         _ => return,
     };
-    if let (Some(name), None) = (brain.label_of(pointer), &filter.label) {
-        filter.label = Some((name.to_owned(), text));
+    if let Some(name) = brain.label_of(pointer) {
+        filter.labels.push((name.to_owned(), text));
         filter.state.clear();
     }
 }
@@ -227,6 +245,17 @@ fn include(names: Option<&str>) -> Result<Include, ApiError> {
         }
     }
     Ok(include)
+}
+
+/// The labels of a filter: no run has more than a bounded number.
+fn labels(of: &LabelFilter) -> Result<Vec<(String, String)>, ApiError> {
+    if of.iter().len() > MAX_LABELS {
+        return Err(ApiError::bad_request(format!(
+            "The filter has {} labels, and a run has at most {MAX_LABELS}",
+            of.iter().len()
+        )));
+    }
+    of.iter().map(label).collect()
 }
 
 /// The name and the value of a label, as `order=o2`.

@@ -303,8 +303,11 @@ pub(super) async fn start_job(look: Look, Extension(form): Extension<Form>) -> P
     }
     let fields =
         act.form.0.iter().filter(|(name, value)| !value.is_empty() && OF_FILTER.contains(&name.as_str()));
-    let filter: Map<String, Value> =
-        fields.map(|(name, value)| (name.clone(), number_or_text(name, value))).collect();
+    // There may be several labels.
+    let (labels, fields): (Vec<_>, Vec<_>) = fields.partition(|(name, _)| name == LABEL);
+    let mut filter: Map<String, Value> =
+        fields.into_iter().map(|(name, value)| (name.clone(), number_or_text(name, value))).collect();
+    filter.insert(LABEL.to_owned(), labels.into_iter().map(|(_, label)| label.as_str()).collect());
     let filter: BulkFilter = serde_json::from_value(filter.into())
         .map_err(|error| ApiError::bad_request(format!("The filter cannot be read: {error}")))?;
     // No more than were shown: a form without a number is none of ours.
@@ -315,9 +318,12 @@ pub(super) async fn start_job(look: Look, Extension(form): Extension<Form>) -> P
     act.look.see(&format!("bulk/{}", job.id))
 }
 
+/// The field of a job's filter that may be there several times.
+const LABEL: &str = "label";
+
 /// Fields of a job's filter.
 const OF_FILTER: [&str; 9] =
-    ["status", "brain", "slug", "identifier", "label", "where", "step", "since", "until"];
+    ["status", "brain", "slug", "identifier", LABEL, "where", "step", "since", "until"];
 
 fn number_or_text(name: &str, value: &str) -> Value {
     let number = matches!(name, "since" | "until").then(|| value.parse::<u64>().ok()).flatten();

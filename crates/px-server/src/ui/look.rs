@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode, Uri};
 use maud::Markup;
-use px_api::Withhold;
+use px_api::{ListRuns, Withhold};
 use px_core::{Code, RunId};
 use px_dashboard::Session;
 use px_dashboard::route::Route;
@@ -22,6 +22,7 @@ use super::done::Done;
 use super::guard::Who;
 use super::place::Place;
 use crate::api::payload::Payloads;
+use crate::api::run_list;
 use crate::app::Shared;
 use crate::error::ApiError;
 
@@ -113,6 +114,20 @@ impl Look {
 
     /// The query of a route: of the fields that it has, those that say something.
     pub(super) fn query<T: DeserializeOwned>(&self, route: Route) -> Result<T, ApiError> {
+        let uri: Uri = format!("/?{}", self.known(route))
+            .parse()
+            .map_err(|error| ApiError::bad_request(format!("The query cannot be read: {error}")))?;
+        let read = Query::<T>::try_from_uri(&uri);
+        read.map(|Query(query)| query).map_err(|error| ApiError::bad_request(error.body_text()))
+    }
+
+    /// The filter of runs in the query of a route.
+    pub(super) fn runs(&self, route: Route) -> Result<ListRuns, ApiError> {
+        run_list::read(&self.known(route))
+    }
+
+    /// The query of a route as it is read: times as numbers, and nothing that says nothing.
+    fn known(&self, route: Route) -> String {
         let fields = px_inbound::verify::form_fields(self.uri.query().unwrap_or_default().as_bytes());
         let now = self.app.clock().now();
         let known = fields
@@ -125,11 +140,7 @@ impl Look {
             format!("{name}={}", Place::value_of(value.trim()))
         });
         let known: Vec<String> = known.collect();
-        let uri: Uri = format!("/?{}", known.join("&"))
-            .parse()
-            .map_err(|error| ApiError::bad_request(format!("The query cannot be read: {error}")))?;
-        let read = Query::<T>::try_from_uri(&uri);
-        read.map(|Query(query)| query).map_err(|error| ApiError::bad_request(error.body_text()))
+        known.join("&")
     }
 
     /// One field of the query, if it says something.

@@ -1,7 +1,7 @@
 //! What comes of forms: kept through a login or not, a fork that nobody edited, a job over a
 //! list, and the news of a run.
 
-use crate::browser::{Browser, encoded, fields_of};
+use crate::browser::{Browser, Shown, encoded, fields_of};
 use crate::support::{self, read_json, request, status};
 use crate::{token, waiting};
 
@@ -86,6 +86,40 @@ async fn a_fork_that_nobody_edited_has_the_values_that_the_page_does_not_show() 
     let sent: Vec<_> = fields.iter().filter(|(name, _)| name != "csrf").cloned().collect();
     let refused = browser.post(&server, &path, &forked.mark(), &encoded(&sent)).await;
     assert!(refused.status == 400 && refused.body.contains("label of a secret"), "{}", refused.body);
+    server.shutdown().await.unwrap();
+}
+
+/// A filter that lost one of its labels on the way would mean more runs than were shown.
+#[tokio::test]
+async fn a_filter_with_several_labels_keeps_all_of_them_from_the_list_to_the_job() {
+    let server = support::serve(|_| {}).await;
+    waiting(&server, "anna", "").await;
+    let mut browser = Browser::default();
+    let labels = "label=order%3Do2&label=outcome%3Dpaid%2C+in+part";
+    let list = browser.get(&server, &format!("/ui/runs?{labels}")).await;
+    let of = |shown: &Shown, target: &str| -> Vec<String> {
+        let fields = fields_of(shown, target).into_iter().filter(|(name, _)| name == "label");
+        fields.map(|(_, value)| value).filter(|value| !value.is_empty()).collect()
+    };
+    let both = ["order=o2", "outcome=paid, in part"];
+    assert_eq!(list.status, 200, "{}", list.body);
+    assert_eq!(of(&list, "./runs"), both, "{}", list.body);
+    let shown = browser.get(&server, &format!("/ui/bulk?do=cancel&{labels}")).await;
+    assert_eq!(shown.status, 200);
+    assert!(
+        shown.body.contains("label=order%3Do2&amp;label=outcome%3Dpaid%2C%20in%20part"),
+        "{}",
+        shown.body
+    );
+    // The job is for what was shown: no run has both.
+    let fields = [("do", "cancel"), ("count", "9"), ("label", both[0]), ("label", both[1])];
+    let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let with_a_form = browser.get(&server, "/ui/bulk?do=cancel&status=waiting").await;
+    let job = browser.post(&server, "/ui/bulk", &with_a_form.mark(), &encoded(&fields)).await;
+    assert!(job.status == 200 && job.at.starts_with("/ui/bulk/"), "{} {}", job.at, job.body);
+    let target = format!("/bulk/{}", job.at.rsplit('/').next().unwrap());
+    let (_, kept) = read_json(&request(&server, "GET", &target, "", "").await);
+    assert_eq!((&kept["filter"]["label"], &kept["total"]), (&serde_json::json!(both), &0.into()), "{kept}");
     server.shutdown().await.unwrap();
 }
 

@@ -95,8 +95,9 @@ pub fn runs_are_found_by_label(store: Arc<dyn Store>) {
         places.iter().filter_map(|place| runs.get(*place).copied()).collect()
     };
     let [_, _, _, third, fourth, ..] = *runs.as_slice() else { panic!("nine runs") };
-    let list = |name: &str, value: &str, filter: RunFilter| {
-        let filter = RunFilter { label: Some((name.into(), value.into())), ..filter };
+    let list_all = |labels: &[(&str, &str)], filter: RunFilter| {
+        let labels = labels.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        let filter = RunFilter { labels, ..filter };
         let (mut found, mut before) = (Vec::new(), None);
         loop {
             let page = block_on(store.runs(SCOPE, &filter, before, 1)).unwrap();
@@ -107,12 +108,29 @@ pub fn runs_are_found_by_label(store: Arc<dyn Store>) {
             }
         }
     };
+    let list = |name: &str, value: &str, filter: RunFilter| list_all(&[(name, value)], filter);
     let any = RunFilter::default;
     assert_eq!(list("order", "o=0", any()), at(&[6, 3, 0]));
     assert_eq!(list("n", "4", any()), at(&[4]));
     for (name, value) in [("order", "o"), ("order", "o=0\0"), ("orde", "r"), ("other", "o1"), ("n", "44")] {
         assert_eq!(list(name, value, any()), at(&[]), "{name}={value}");
     }
+    // Several: a run has all of them, and the answer says how many were looked at.
+    assert_eq!(list_all(&[("order", "o1"), ("n", "4")], any()), at(&[4]));
+    assert_eq!(list_all(&[("n", "4"), ("order", "o1")], any()), at(&[4]));
+    for labels in [
+        &[("order", "o=0"), ("n", "4")][..],
+        &[("order", "o1"), ("order", "o=0")],
+        &[("order", "o1"), ("other", "o1")],
+    ] {
+        assert_eq!(list_all(labels, any()), at(&[]), "{labels:?}");
+    }
+    assert_eq!(list_all(&[("order", "o1"), ("order", "o1")], any()), at(&[8, 7, 5, 4, 2, 1]));
+    let oldest = RunFilter { oldest_first: true, ..any() };
+    assert_eq!(list_all(&[("order", "o1"), ("order", "o1")], oldest), at(&[1, 2, 4, 5, 7, 8]));
+    let labels = vec![("order".into(), "o1".into()), ("n".into(), "4".into())];
+    let looked = block_on(store.runs(SCOPE, &RunFilter { labels, ..any() }, None, 10)).unwrap().looked;
+    assert!((1..=runs.len()).contains(&looked), "{looked}");
     // In place of one of the same name; the others stay.
     driver.label(third, &[("order", "o1")]);
     assert_eq!(list("order", "o=0", any()), at(&[6, 0]));

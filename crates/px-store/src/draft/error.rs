@@ -2,8 +2,9 @@
 //! as it was, from what follows from a command and was refused, which does not.
 
 use px_core::run::{IllegalEvent, Refusal};
-use px_core::{KeyId, RunId};
+use px_core::{DeliveryId, KeyId, RunId};
 
+use super::holds::MAX_HOLDERS;
 use crate::error::Error;
 
 /// Reason that a draft could not be filled.
@@ -22,6 +23,12 @@ pub enum DraftError {
     /// As many runs as may wait for their turn there.
     #[error("{} runs wait for their turn already", px_core::key::MAX_PENDING)]
     TurnsFull(KeyId),
+    /// As many runs as may hold the files of a delivery have not ended.
+    #[error(
+        "{MAX_HOLDERS} runs that have not ended hold the files of delivery {0} already, which is the most: let some of \
+         these forks end or cancel them, then try again"
+    )]
+    TooManyHolders(DeliveryId),
     /// A run's record contradicts its rules.
     #[error(transparent)]
     Illegal(#[from] IllegalEvent),

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use px_core::{DeliveryId, EventId, RunId, Timestamp};
+use px_core::{DeliveryId, EventId, Timestamp};
 
 use super::Draft;
 use crate::batch::{DedupDemand, DedupWrite, DeliveryWrite, EventWrite, SetAsideWrite};
@@ -125,44 +125,6 @@ impl Draft<'_> {
                 .entry(delivery.id)
                 .or_insert_with(|| Box::new(DeliveryWrite { delivery, new: false }));
         }
-    }
-
-    /// Lets a run hold the files of a delivery whose events are others': it may read them until it has
-    /// ended. Does nothing if the delivery is gone, or is damaged.
-    ///
-    /// # Errors
-    /// The store could not be read.
-    pub async fn hold_files(&mut self, delivery: DeliveryId, run: RunId) -> Result<(), Error> {
-        if !self.deliveries.contains_key(&delivery) {
-            let read = match self.store.delivery(self.scope, delivery).await {
-                Err(error) if !error.is_about_bytes() => return Err(error),
-                read => read.ok().flatten(),
-            };
-            let Some(read) = read.filter(|read| !read.files.is_empty()) else { return Ok(()) };
-            self.deliveries.insert(delivery, Box::new(DeliveryWrite { delivery: read, new: false }));
-        }
-        let held =
-            self.deliveries.get(&delivery).map(|write| write.delivery.holders.clone()).unwrap_or_default();
-        let mut holders = Vec::with_capacity(held.len() + 1);
-        // Those that have ended hold nothing, so that a row has as many as there are live ones.
-        for holder in held {
-            let is_live = match self.run(holder).await {
-                Ok(run) => run.is_some_and(|run| !run.status.is_terminal()),
-                // Nobody knows whether it has ended.
-                Err(error) if error.is_about_bytes() => true,
-                Err(error) => return Err(error),
-            };
-            if is_live {
-                holders.push(holder);
-            }
-        }
-        if !holders.contains(&run) {
-            holders.push(run);
-        }
-        if let Some(write) = self.deliveries.get_mut(&delivery) {
-            write.delivery.holders = holders;
-        }
-        Ok(())
     }
 
     /// Adds a new delivery, or one that is handled again.

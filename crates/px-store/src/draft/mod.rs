@@ -9,6 +9,7 @@
 
 mod born;
 mod error;
+mod holds;
 mod inbox;
 mod kv;
 mod line;
@@ -33,6 +34,7 @@ use crate::store::Store;
 use crate::transact::Round;
 
 pub use error::DraftError;
+pub use holds::MAX_HOLDERS;
 use loaded::{DraftKey, DraftRun};
 pub(crate) use turns::{outcome, unknown};
 

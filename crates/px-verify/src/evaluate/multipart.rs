@@ -3,7 +3,7 @@
 //!
 //! A body is cut into parts without copying. A part with a file name is a file, whose
 //! contents are given apart; what is left of the body is still a form with the same
-//! parts, and is what the inbox keeps of it. Names and types are texts of the sender's
+//! parts, and is what the inbox keeps of it. Texts are decoded here, and files by whoever keeps them. Names and types are texts of the sender's
 //! and mean nothing here.
 
 use bytes::{Bytes, BytesMut};
@@ -11,6 +11,7 @@ use memchr::memmem::Finder;
 use percent_encoding::percent_decode_str;
 
 use super::body_error::BodyError;
+use super::encoding::{Decoder, Encoding};
 use super::parameters::{is_token, parameters};
 
 /// Maximum number of parts of a form.
@@ -25,6 +26,10 @@ const MAX_BOUNDARY: usize = 70;
 /// Maximum length of a file's name, bytes; a longer one is cut.
 const MAX_NAME: usize = 1_024;
 
+/// Maximum length of all texts of a form together that are encoded, bytes: they are decoded before anybody knows
+/// who has sent them.
+const MAX_ENCODED_TEXT: usize = 1024 * 1024;
+
 /// Maximum length of a content type that is kept, bytes.
 const MAX_TYPE: usize = 255;
 
@@ -37,8 +42,31 @@ pub struct Part {
     pub file: Option<String>,
     /// The content type that the sender says it has.
     pub content_type: Option<String>,
-    /// Its bytes, as they came.
+    /// Its bytes. Those of a file with a name are as they came: [`Part::decoder`] undoes their encoding.
     pub content: Bytes,
+    encoding: Encoding,
+}
+
+impl Part {
+    /// Returns what undoes the encoding of its content, if it has one.
+    #[must_use]
+    pub fn decoder(&self) -> Option<Decoder> {
+        self.encoding.decoder()
+    }
+
+    /// Undoes the encoding of a part that is no file with a name, as far as there is room for more
+    /// encoded texts.
+    fn decode_text(&mut self, room: &mut usize) -> Result<(), Defect> {
+        let is_text = self.file.as_ref().is_none_or(String::is_empty);
+        let Some(mut decoder) = self.decoder().filter(|_| is_text) else { return Ok(()) };
+        *room = room.checked_sub(self.content.len()).ok_or_else(|| {
+            Defect::TooMany(format!("The form has more than {MAX_ENCODED_TEXT} bytes of encoded texts"))
+        })?;
+        decoder.push(&self.content).map_err(|error| syntax(error.to_string()))?;
+        self.content = decoder.finish().map_err(|error| syntax(error.to_string()))?;
+        self.encoding = Encoding::Plain;
+        Ok(())
+    }
 }
 
 /// A form that was cut into its parts.
@@ -118,7 +146,7 @@ fn cut(body: &Bytes, boundary: &str, most: usize) -> Result<Parts, Defect> {
         .find(|before| body.strip_prefix(*before).is_some_and(|body| body.starts_with(opening)));
     let start = start.ok_or_else(|| syntax("The form does not begin with its boundary"))?;
     let mut at = start.len() + opening.len();
-    let mut kept = 0;
+    let (mut kept, mut room) = (0, MAX_ENCODED_TEXT);
     loop {
         let tail = body.get(at..).unwrap_or_default();
         match end_of_delimiter(tail)
@@ -143,8 +171,9 @@ fn cut(body: &Bytes, boundary: &str, most: usize) -> Result<Parts, Defect> {
             .ok_or_else(|| syntax("The form ends before its last boundary"))?;
         let to = found.max(from);
         at = found + delimiter.len();
-        let Head { name, file, content_type } = head;
-        let part = Part { name, file, content_type, content: body.slice(from..to) };
+        let Head { name, file, content_type, encoding } = head;
+        let mut part = Part { name, file, content_type, content: body.slice(from..to), encoding };
+        part.decode_text(&mut room)?;
         if part.file.is_some() {
             rest.extend_from_slice(body.get(kept..from).unwrap_or_default());
             kept = to;
@@ -192,6 +221,7 @@ struct Head {
     name: String,
     file: Option<String>,
     content_type: Option<String>,
+    encoding: Encoding,
 }
 
 impl Head {
@@ -209,6 +239,7 @@ impl Head {
         };
         let mut disposition: Option<&[u8]> = None;
         let mut content_type: Option<&[u8]> = None;
+        let mut encoding: Option<&[u8]> = None;
         let mut lines = text.get(..end).unwrap_or_default();
         while let Some((name, value)) = next_line(&mut lines)? {
             let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
@@ -218,18 +249,15 @@ impl Head {
             if is("content-type") && content_type.replace(value).is_some() {
                 return Err(syntax("A part of the form has the header Content-Type twice"));
             }
-            let is_plain =
-                || [&b"7bit"[..], b"8bit", b"binary"].iter().any(|way| value.eq_ignore_ascii_case(way));
-            if is("content-transfer-encoding") && !is_plain() {
-                return Err(Defect::Encoding(format!(
-                    "A part of the form is encoded as '{}': send it as it is, without Content-Transfer-Encoding",
-                    value.get(..64).unwrap_or(value).escape_ascii()
-                )));
+            if is("content-transfer-encoding") && encoding.replace(value).is_some() {
+                return Err(syntax("A part of the form has the header Content-Transfer-Encoding twice"));
             }
         }
         let disposition =
             disposition.ok_or_else(|| syntax("A part of the form has no header Content-Disposition"))?;
-        Ok((Self { content_type: content_type.and_then(claimed), ..Self::of(disposition)? }, end + 2))
+        let encoding = encoding.map_or(Ok(Encoding::Plain), self::encoding)?;
+        let content_type = content_type.and_then(claimed);
+        Ok((Self { content_type, encoding, ..Self::of(disposition)? }, end + 2))
     }
 
     /// Reads the header that names the field.
@@ -261,7 +289,7 @@ impl Head {
             file.truncate(file.floor_char_boundary(MAX_NAME));
             file
         });
-        Ok(Self { name: text(name), file, content_type: None })
+        Ok(Self { name: text(name), file, content_type: None, encoding: Encoding::Plain })
     }
 }
 
@@ -292,6 +320,16 @@ fn next_line<'a>(lines: &mut &'a [u8]) -> Result<Option<Line<'a>>, Defect> {
         ));
     }
     Ok(Some((name, value.trim_ascii())))
+}
+
+/// Reads the name of an encoding.
+fn encoding(value: &[u8]) -> Result<Encoding, Defect> {
+    Encoding::named(value).ok_or_else(|| {
+        Defect::Encoding(format!(
+            "A part of the form is encoded as '{}': send it as it is, without Content-Transfer-Encoding",
+            value.get(..64).unwrap_or(value).escape_ascii()
+        ))
+    })
 }
 
 /// A content type as it is kept; none that is no plain text.

@@ -27,6 +27,14 @@ pub fn order() -> Brain<Order> {
         .retry(Retry::attempts(3))
         .step("book payment", book_payment)
         .guard("is paid", |sale: &Sale| sale.paid.is_some())
+        // Too little or too much: what came goes back, and the order ends.
+        .when("is of another amount", Sale::is_of_another_amount, |b| {
+            b.step("pay back what came", pay_back_what_came)
+                .retry(Retry::attempts(5))
+                .step("tell amount", tell_amount)
+                .retry(Retry::attempts(5))
+        })
+        .guard("is of its amount", |sale: &Sale| !sale.is_of_another_amount())
         // From 500.00 EUR on, two have to let it pass.
         .when(
             "is large",
@@ -127,9 +135,16 @@ pub struct Sale {
     /// The picture of it at the door.
     #[serde(default)]
     pub picture: Option<px::File>,
-    /// True once the money went back, since it was not approved.
+    /// True once the money went back: it was not approved, or paid with another amount.
     #[serde(default)]
     pub is_paid_back: bool,
+}
+
+impl Sale {
+    /// True if something else was paid than the order costs.
+    fn is_of_another_amount(&self) -> bool {
+        self.paid.as_ref().is_some_and(|paid| paid.cents != self.order.cents)
+    }
 }
 
 async fn ask_for_payment(cx: Cx, order: Order) -> Result<Waiting<Order, Timed<Paid>>> {
@@ -146,10 +161,6 @@ async fn remind_of_payment(cx: Cx, order: Order) -> Result<()> {
 
 async fn book_payment(cx: Cx, order: Order, paid: Timed<Paid>) -> Result<Next<Sale>> {
     let paid = match paid {
-        // A payment of another amount is for a person to look at.
-        Timed::Answered(paid) if paid.cents != order.cents => {
-            return Err(Error::permanent(format_args!("{} came in place of {}", paid.cents, order.cents)));
-        }
         Timed::Answered(paid) => Some(paid),
         Timed::TimedOut => None,
     };
@@ -175,13 +186,32 @@ async fn hear_decision(_cx: Cx, sale: Sale, end: RunEnd<Decision>) -> Result<Nex
     Ok(Next(Sale { is_approved, ..sale }))
 }
 
-/// Pays back, once: a step that is run again pays under the same key.
 async fn pay_back(cx: Cx, sale: Sale) -> Result<Next<Sale>> {
+    Ok(Next(paid_back(&cx, sale, "refused").await?))
+}
+
+async fn pay_back_what_came(cx: Cx, sale: Sale) -> Result<Next<Sale>> {
+    Ok(Next(paid_back(&cx, sale, "wrong-amount").await?))
+}
+
+/// Pays back what was paid, once: a step that is run again pays under the same key.
+async fn paid_back(cx: &Cx, sale: Sale, outcome: &str) -> Result<Sale> {
     let cents = sale.paid.as_ref().map_or(0, |paid| paid.cents);
     let order = &sale.order.id;
     cx.effect("pay back", async |key| cx.get::<Outside>().pay_back(key, order, cents).await).await?;
-    cx.label("outcome", "refused")?;
-    Ok(Next(Sale { is_paid_back: true, ..sale }))
+    cx.label("outcome", outcome)?;
+    Ok(Sale { is_paid_back: true, ..sale })
+}
+
+async fn tell_amount(cx: Cx, sale: Sale) -> Result<Next<Sale>> {
+    let Order { id, mail, cents, .. } = &sale.order;
+    let came = euros(sale.paid.as_ref().map_or(0, |paid| paid.cents));
+    let text = format!(
+        "Your order {id} costs {}, and {came} came. They are on their way back; please order again.",
+        euros(*cents)
+    );
+    cx.effect("mail amount", async |key| cx.get::<Outside>().mail(key, mail, &text).await).await?;
+    Ok(Next(sale))
 }
 
 async fn tell_refusal(cx: Cx, sale: Sale) -> Result<Next<Sale>> {

@@ -15,7 +15,7 @@ pub const DAY: Duration = Duration::from_hours(24);
 
 /// Answers for all that is outside. The carrier is away twice, then takes the parcel.
 pub fn stub(world: &World) {
-    for name in ["mail customer", "mail reminder", "mail thanks", "mail refusal", "pay back"] {
+    for name in ["mail customer", "mail reminder", "mail thanks", "mail refusal", "mail amount", "pay back"] {
         world.stub(order, name, ());
     }
     for name in ["mail link", "post buttons", "mail reminder", "replace message"] {

@@ -5,11 +5,9 @@ use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use px_api::{BulkAction, BulkFilter, BulkPreview, BulkState, StartBulk};
-use px_core::Timestamp;
 
-use super::list::{STATUSES, awaited_at, time};
+use super::filter::Filter;
 use crate::commands::bulk::progress;
-use crate::complete;
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::ids;
@@ -24,37 +22,8 @@ const INTERVAL: Duration = Duration::from_millis(200);
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Many runs")]
 pub(crate) struct Many {
-    /// All of these states, with commas between them
-    #[arg(long, value_name = "STATUS", value_delimiter = ',', value_parser = STATUSES)]
-    status: Vec<String>,
-
-    /// All of this brain
-    #[arg(long, value_name = "BRAIN", add = complete::brains())]
-    brain: Option<String>,
-
-    /// All that wait for this identifier, or were started for it: +15550100 or twilio:+15550100
-    #[arg(long, value_name = "[WEBHOOK:]IDENTIFIER", allow_hyphen_values = true)]
-    waits_for: Option<String>,
-
-    /// All whose state has this value, such as /customer/id=42
-    #[arg(long = "where", value_name = "/PATH=VALUE")]
-    place: Option<String>,
-
-    /// All with this label, such as order=o2
-    #[arg(long, value_name = "NAME=VALUE")]
-    label: Option<String>,
-
-    /// All that are at this step
-    #[arg(long, value_name = "STEP")]
-    step: Option<String>,
-
-    /// All created since then: 90s, 15m, 2h, 3d ago, or epoch milliseconds
-    #[arg(long, value_name = "WHEN")]
-    since: Option<String>,
-
-    /// All created before then
-    #[arg(long, value_name = "WHEN")]
-    until: Option<String>,
+    #[command(flatten)]
+    filter: Filter,
 
     /// Do it without a question
     #[arg(long, short)]
@@ -66,37 +35,13 @@ pub(crate) struct Many {
 }
 
 impl Many {
-    fn filter(&self, now: Timestamp) -> Result<BulkFilter> {
-        let moment = |flag: &str, text: &Option<String>| {
-            text.as_ref().map(|text| time(flag, text, now)).transpose().map(|at| at.map(Timestamp::as_millis))
-        };
-        let (slug, identifier) = awaited_at(self.waits_for.as_deref());
-        Ok(BulkFilter {
-            status: (!self.status.is_empty()).then(|| self.status.join(",")),
-            brain: self.brain.clone(),
-            since: moment("--since", &self.since)?,
-            until: moment("--until", &self.until)?,
-            identifier,
-            slug,
-            step: self.step.clone(),
-            state: self.place.clone(),
-            label: self.label.clone(),
-        })
-    }
-
-    fn is_named(&self) -> bool {
-        let texts =
-            [&self.brain, &self.waits_for, &self.place, &self.label, &self.step, &self.since, &self.until];
-        !self.status.is_empty() || texts.iter().any(|text| text.is_some())
-    }
-
     /// The one run that is named, if it is not several that are meant.
     pub(super) fn one(&self, run: Option<String>, verb: &str) -> Result<Option<String>> {
-        match (run, self.is_named() || self.dry_run) {
+        match (run, !self.filter.is_empty() || self.dry_run) {
             (Some(_), true) => Err(Error::usage("a run is named, and a filter, too")
                 .hint(format!("`px runs {verb} RUN` is about one, `px runs {verb} --brain …` about many"))),
             (Some(run), false) => Ok(Some(run)),
-            (None, _) if self.is_named() => Ok(None),
+            (None, _) if !self.filter.is_empty() => Ok(None),
             (None, _) => Err(Error::usage("no run is named")
                 .hint(format!("`px runs {verb} RUN` is about one, `px runs {verb} --brain …` about many"))),
         }
@@ -105,8 +50,8 @@ impl Many {
     /// Does it with all runs of the filter.
     pub(super) async fn all(&self, context: &Context, action: BulkAction) -> Result<()> {
         let (ui, client) = (context.ui, context.client()?);
-        let mut job =
-            StartBulk { filter: self.filter(context.now())?, action, dry_run: false, at_most: None };
+        let filter = self.filter.query(context.now())?;
+        let mut job = StartBulk { filter: BulkFilter::from(&filter), action, dry_run: false, at_most: None };
         // Whatever comes meanwhile is not meant.
         job.filter.until = job.filter.until.or(Some(context.now().as_millis()));
         let preview = client.preview_bulk(&job).await?;

@@ -3,15 +3,11 @@
 use px_api::{ListRuns, RunSummary, Standing};
 use px_core::Timestamp;
 
-use crate::complete;
+use super::filter::{Filter, millis};
 use crate::context::Context;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::ids;
 use crate::show::{status, words};
-
-/// Statuses that a run can have.
-pub(super) const STATUSES: [&str; 7] =
-    ["pending", "running", "waiting", "paused", "complete", "error", "cancelled"];
 
 /// Registrations of a run that its row names.
 const MAX_AWAITED: usize = 2;
@@ -26,45 +22,16 @@ const MAX_REASON: usize = 60;
                         Examples:\n  px runs list\n  px runs list --status waiting,paused --brain pr-review\n  \
                         px runs list --waits-for twilio:+15550100\n  \
                         px runs list --where /customer/id=42 --until 1d --oldest\n  \
-                        px runs list --label order=o2\n  \
+                        px runs list --label order=o2 --label outcome=refused\n  \
                         px runs list --since 2h --limit 100 --json=id,status"
 )]
 pub(crate) struct Args {
-    /// Only runs in these states, with commas between them: pending, running, waiting, paused, complete, error, cancelled
-    #[arg(long, value_name = "STATUS", value_delimiter = ',', value_parser = STATUSES)]
-    status: Vec<String>,
-
-    /// Only runs of this brain
-    #[arg(long, value_name = "BRAIN", add = complete::brains())]
-    brain: Option<String>,
-
-    /// Only runs that wait for this identifier, or were started for it: +15550100 or twilio:+15550100
-    #[arg(long, value_name = "[WEBHOOK:]IDENTIFIER", allow_hyphen_values = true)]
-    waits_for: Option<String>,
-
-    /// Only runs whose state has this value, such as /customer/id=42
-    #[arg(long = "where", value_name = "/PATH=VALUE")]
-    place: Option<String>,
-
-    /// Only runs with this label, such as order=o2
-    #[arg(long, value_name = "NAME=VALUE")]
-    label: Option<String>,
-
-    /// Only runs that are at this step
-    #[arg(long, value_name = "STEP")]
-    step: Option<String>,
+    #[command(flatten)]
+    filter: Filter,
 
     /// Only the run that a request of this name started
     #[arg(long, value_name = "ID")]
     request_id: Option<String>,
-
-    /// Only runs created since then: 90s, 15m, 2h, 3d ago, or epoch milliseconds
-    #[arg(long, value_name = "WHEN")]
-    since: Option<String>,
-
-    /// Only runs created before then
-    #[arg(long, value_name = "WHEN")]
-    until: Option<String>,
 
     /// Only runs that ended since then
     #[arg(long, value_name = "WHEN")]
@@ -93,47 +60,16 @@ pub(crate) struct Args {
 
 impl Args {
     fn query(&self, now: Timestamp) -> Result<ListRuns> {
-        let moment = |flag: &str, text: &Option<String>| {
-            text.as_ref().map(|text| time(flag, text, now)).transpose().map(|at| at.map(Timestamp::as_millis))
-        };
-        let (slug, identifier) = awaited_at(self.waits_for.as_deref());
         Ok(ListRuns {
-            status: (!self.status.is_empty()).then(|| self.status.join(",")),
-            brain: self.brain.clone(),
-            since: moment("--since", &self.since)?,
-            until: moment("--until", &self.until)?,
-            ended_since: moment("--ended-since", &self.ended_since)?,
-            identifier,
-            slug,
+            ended_since: millis("--ended-since", self.ended_since.as_deref(), now)?,
             request_id: self.request_id.clone(),
-            step: self.step.clone(),
-            state: self.place.clone(),
             order: self.oldest.then(|| "oldest".to_owned()),
-            label: self.label.clone(),
             limit: usize::try_from(self.limit).ok(),
             cursor: self.cursor.clone(),
             include: Some("standing".to_owned()),
+            ..self.filter.query(now)?
         })
     }
-}
-
-/// The webhook and the identifier of a `--waits-for`.
-pub(super) fn awaited_at(waits_for: Option<&str>) -> (Option<String>, Option<String>) {
-    match waits_for.map(|text| (text, text.split_once(':'))) {
-        // An identifier may have a colon of its own; a slug has no other letters than these.
-        Some((_, Some((slug, rest)))) if !rest.is_empty() && is_slug(slug) => {
-            (Some(slug.to_owned()), Some(rest.to_owned()))
-        }
-        Some((text, _)) => (None, Some(text.to_owned())),
-        None => (None, None),
-    }
-}
-
-fn is_slug(text: &str) -> bool {
-    !text.is_empty()
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte))
 }
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
@@ -218,16 +154,4 @@ fn without_empty<'a>(head: &[&'a str], rows: Vec<Vec<String>>) -> (Vec<&'a str>,
     let of = |row: &[String]| used.iter().filter_map(|column| row.get(*column).cloned()).collect::<Vec<_>>();
     let rows = rows.iter().map(|row| of(row)).collect();
     (used.iter().filter_map(|column| head.get(*column).copied()).collect(), rows)
-}
-
-/// A `--since` of the command line as a point in time.
-pub(crate) fn since(text: &str, now: Timestamp) -> Result<Timestamp> {
-    time("--since", text, now)
-}
-
-pub(super) fn time(flag: &str, text: &str, now: Timestamp) -> Result<Timestamp> {
-    words::parse_since(text, now).ok_or_else(|| {
-        Error::usage(format!("{flag} is '{text}', which is no time"))
-            .hint("write how long ago, like 90s, 15m, 2h or 3d, or epoch milliseconds")
-    })
 }

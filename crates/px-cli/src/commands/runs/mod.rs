@@ -5,6 +5,7 @@ mod cancel;
 mod events;
 mod explain;
 mod export;
+mod filter;
 mod fork;
 mod list;
 mod panel;
@@ -15,7 +16,8 @@ mod show;
 pub(crate) mod watch;
 
 pub(crate) use bulk::past;
-pub(crate) use list::{row, since};
+pub(crate) use filter::since;
+pub(crate) use list::row;
 
 use clap::Subcommand;
 use px_api::{Event, Run, RunEvents};

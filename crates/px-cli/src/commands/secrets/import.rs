@@ -125,7 +125,7 @@ fn said_of_old(old: &BTreeMap<String, String>, updated: u64) -> Option<String> {
     let mut by_time = BTreeMap::<&str, Vec<&str>>::new();
     old.iter().for_each(|(name, until)| by_time.entry(until).or_default().push(name));
     let line = |(until, names): (&&str, &Vec<&str>)| {
-        format!("The value before of {} still verifies senders until {until}.", names.join(", "))
+        format!("Values before that of {} verify senders until {until} at the latest.", names.join(", "))
     };
     let lines: Vec<String> = by_time.iter().map(line).collect();
     match (lines.is_empty(), updated) {

@@ -1,5 +1,7 @@
 //! `px secrets list`
 
+use std::path::Path;
+
 use px_api::{SecretInfo, Secrets};
 use px_core::Scope;
 use px_store::Store as _;
@@ -8,7 +10,7 @@ use serde_json::json;
 
 use super::open;
 use crate::context::{self, Context};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::store::store_error;
 use crate::way::{self, Place};
 
@@ -23,6 +25,8 @@ pub(crate) struct Args {
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
     let mut closed = Ok(());
     let mut nowhere = None;
+    // The advice is no command that is refused.
+    let refused = way::may_make(context, &args.place).err();
     let (listed, json) = match way::find(context, args.place, false)? {
         way::Way::Server(client) => {
             let answer = client.secrets().await?;
@@ -49,11 +53,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         return closed;
     }
     if listed.secrets.is_empty() {
-        let place =
-            nowhere.map(|dir| format!(": there is no store in {}", way::absolute(&dir))).unwrap_or_default();
-        context.ui.note(format_args!(
-            "No secrets{place}. `px secrets set NAME` sets one, `px secrets import .env` several."
-        ));
+        context.ui.note(none(nowhere.as_deref(), refused));
         return closed;
     }
     let has_notes = listed.secrets.iter().any(|secret| !noted(secret).is_empty());
@@ -67,6 +67,17 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         if has_notes { &["Secret", "Made", "Last set", "Note"] } else { &["Secret", "Made", "Last set"] };
     context.ui.table(header, rows, &[0])?;
     closed
+}
+
+/// Says that there are none, in this directory if it has no store, and how there would be some; `refused` is why
+/// no store is made there.
+fn none(nowhere: Option<&Path>, refused: Option<Error>) -> String {
+    let place =
+        nowhere.map(|dir| format!(": there is no store in {}", way::absolute(dir))).unwrap_or_default();
+    match (nowhere, refused.and_then(|refused| refused.hint)) {
+        (Some(_), Some(hint)) => format!("No secrets{place}. To have some, {hint}."),
+        _ => format!("No secrets{place}. `px secrets set NAME` sets one, `px secrets import .env` several."),
+    }
 }
 
 /// The secrets of a store. Names and times need no key: without it, or with another one, they are listed as
@@ -102,6 +113,9 @@ fn noted(secret: &SecretInfo) -> String {
     let unreadable =
         secret.unreadable.then(|| "cannot be decrypted: put its key back, or set it anew".to_owned());
     let shadowed = secret.shadowed.then(|| "the environment has a value, which comes first".to_owned());
-    let old = secret.old_value_until.as_ref().map(|until| format!("the value before counts until {until}"));
+    let old = secret
+        .old_value_until
+        .as_ref()
+        .map(|until| format!("values before it count until {until} at the latest"));
     [unreadable, shadowed, old].into_iter().flatten().collect::<Vec<_>>().join("; ")
 }

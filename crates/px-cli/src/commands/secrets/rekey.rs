@@ -25,7 +25,7 @@ use crate::way;
                   serve such a copy, put that file into it as secret.key. Remove it once no such copy is kept. The old value of \
                   PX_SECRET_KEY is yours to keep as long.\n\n\
                   Exit codes: 0 done, 3 there is no store, 4 a process has it open\n\n\
-                  Examples:\n  px secrets rekey\n  export PX_SECRET_KEY_NEW=$(openssl rand -hex 32)   # where PX_SECRET_KEY has the key; and keep it: nothing else has it\n  px secrets rekey"
+                  Examples:\n  px secrets rekey\n  export PX_SECRET_KEY_NEW=$(openssl rand -hex 32)   # keep it: nothing else has it\n  px secrets rekey   # needs PX_SECRET_KEY, too: the key of now"
 )]
 pub(crate) struct Args {
     /// Folder with the files of the embedded store

@@ -94,7 +94,8 @@ impl Done {
         }
     }
 
-    /// Says what has become of the secret, and until when a value before this one counts.
+    /// Says what has become of the secret, and until when values before this one count: of several the one
+    /// whose grace is the longest, which need not be the last one's.
     fn said(self, until: Option<&str>) -> String {
         let what = match self {
             Self::Created => return "is set".to_owned(),
@@ -102,7 +103,7 @@ impl Done {
             Self::Unchanged => "has that value already",
         };
         match until {
-            Some(until) => format!("{what}; the value before it still verifies senders until {until}"),
+            Some(until) => format!("{what}; values before it verify senders until {until} at the latest"),
             None => format!("{what}; no value before it counts any more"),
         }
     }

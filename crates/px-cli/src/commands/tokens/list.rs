@@ -7,6 +7,7 @@ use super::{Place, Way, shown, way};
 use crate::context::Context;
 use crate::error::Result;
 use crate::show::words;
+use crate::way::may_make;
 
 /// List the tokens, oldest first; never their secrets
 #[derive(Debug, clap::Args)]
@@ -17,6 +18,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
+    // The advice is no command that is refused.
+    let refused = may_make(context, &args.place).err();
     let (listed, json) = match way(context, args.place, false).await? {
         Way::Server(client) => {
             let answer = client.tokens().await?;
@@ -38,7 +41,11 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<()> {
         return context.ui.json_of::<Tokens>(&json);
     }
     if listed.tokens.is_empty() {
-        context.ui.note("No tokens: the API is for this machine only. `px tokens create` makes one.");
+        let advice = match refused.and_then(|refused| refused.hint) {
+            Some(hint) => format!("To make one, {hint}."),
+            None => "`px tokens create` makes one.".to_owned(),
+        };
+        context.ui.note(format_args!("No tokens: the API is for this machine only. {advice}"));
         return Ok(());
     }
     let now = context.now();

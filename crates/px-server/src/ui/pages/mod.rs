@@ -69,7 +69,7 @@ pub(super) async fn overview(look: Look) -> Page {
         limit: Some(ERRORS),
         ..ListRuns::default()
     };
-    let Json(failed) = run_list::list(app(&look), payloads(&look), Ok(Query(failed))).await?;
+    let failed = run_list::show(&look.app, look.payloads(), failed).await?;
     let (now, failed) = (look.clean(now)?, look.clean(failed)?);
     look.page(|who| page::overview(&now, &failed.runs, who))
 }
@@ -84,7 +84,7 @@ pub(super) async fn store(look: Look) -> Page {
 /// The runs that a bulk job would do something with.
 pub(super) async fn bulk(look: Look) -> Page {
     look.may(route::START_JOB)?;
-    let mut filter: ListRuns = look.query(route::BULK)?;
+    let mut filter = look.runs(route::BULK)?;
     // The form carries it on, so that the job is about the runs that are there now.
     filter.until = filter.until.or(Some(look.app.clock().now().as_millis()));
     let act = look.field(route::field::DO).unwrap_or_default();
@@ -140,9 +140,9 @@ pub(super) async fn job(look: Look, Path(id): Path<String>) -> Page {
 }
 
 pub(super) async fn runs(look: Look) -> Page {
-    let query: ListRuns = look.query(route::RUNS)?;
+    let query = look.runs(route::RUNS)?;
     let asked = ListRuns { include: Some("standing".into()), ..query.clone() };
-    let Json(page) = run_list::list(app(&look), payloads(&look), Ok(Query(asked))).await?;
+    let page = run_list::show(&look.app, look.payloads(), asked).await?;
     let (page, brains) = (look.clean(page)?, titles(&look));
     look.page(|who| page::runs(&RunsView { query: &query, page: &page, brains: &brains }, who))
 }
@@ -167,7 +167,7 @@ pub(super) async fn waits(look: Look) -> Page {
                 cursor: cursor.clone(),
                 ..ListRuns::default()
             };
-            let Json(page) = run_list::list(app(&look), payloads(&look), Ok(Query(asked))).await?;
+            let page = run_list::show(&look.app, look.payloads(), asked).await?;
             let page = look.clean(page)?;
             look.page(|who| {
                 let kind = WaitsKind::Oldest(cursor.as_deref(), &page);
@@ -215,7 +215,7 @@ pub(super) async fn brain(look: Look, Path(title): Path<String>) -> Page {
         limit: Some(COUNTED),
         ..ListRuns::default()
     };
-    let Json(live) = run_list::list(app(&look), payloads(&look), Ok(Query(live))).await?;
+    let live = run_list::show(&look.app, look.payloads(), live).await?;
     let mut standing = BTreeMap::new();
     for step in live.runs.iter().filter_map(|run| run.standing.as_ref()?.step.clone()) {
         *standing.entry(step).or_insert(0_u64) += 1;

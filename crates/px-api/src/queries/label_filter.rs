@@ -101,8 +101,7 @@ impl JsonSchema for LabelFilter {
 /// The schema of a query's parameter, which may be said several times. One that is empty is as if it were
 /// not said.
 pub(super) fn repeated(_: &mut SchemaGenerator) -> Schema {
-    let list = list();
-    json_schema!({ "type": "array", "maxItems": list["maxItems"], "items": list["items"] })
+    json_schema!({ "type": "array", "maxItems": MAX_LABELS, "items": label() })
 }
 
 fn list() -> Value {

@@ -76,8 +76,8 @@ pub fn again(kept: &Kept, who: &Session) -> Markup {
             (form::proof(&who.csrf))
             @for (name, value) in &kept.fields {
                 div.field.wide {
-                    label for={ "f-" (name) } { (visible(name)) }
-                    textarea #{ "f-" (name) } name=(name) rows="3" spellcheck="false" { (value) }
+                    label for={ "f-" (name) } { (visible(name.strip_prefix(field::OF_SCHEMA).unwrap_or(name))) }
+                    textarea #{ "f-" (name) } name=(name) rows=(value.lines().count().clamp(1, 12)) spellcheck="false" { (value) }
                 }
             }
             div.row { button.primary type="submit" { "Send it" } a href=(frame.href().to(route::OVERVIEW, &[])) { "Discard it" } }

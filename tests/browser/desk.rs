@@ -192,6 +192,7 @@ fn onboarding() -> Brain<Case> {
         .describe("Waits for the signature or the first payment of a new customer, for three days")
         .label("/customer")
         .step("send the contract", send_contract)
+        .expect(Duration::from_secs(1))
         .step("open the account", open_account)
         .build()
 }

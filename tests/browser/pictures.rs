@@ -17,7 +17,7 @@ const PACKED: &str = include_str!("pictures.js");
 const OF_EACH: usize = 8;
 
 /// Names of the pictures, in the order of the screens; a screen without one is not taken.
-const NAMES: [&str; 38] = [
+const NAMES: [&str; 40] = [
     "overview",
     "runs",
     "runs-attention",
@@ -27,9 +27,11 @@ const NAMES: [&str; 38] = [
     "run-paused",
     "run-failed",
     "value",
+    "changes",
     "fork",
     "waits",
     "waits-due",
+    "waits-overdue",
     "waits-oldest",
     "inbox",
     "delivery",

@@ -168,9 +168,11 @@ impl Full {
             format!("runs/{paused}"),
             format!("runs/{failed}"),
             format!("runs/{waits}/value?path=/payment"),
+            format!("runs/{waits}/changes?path=/payment"),
             format!("runs/{}/fork?step=1", waiting[0]),
             "waits".into(),
             "waits?view=due".into(),
+            "waits?view=late".into(),
             "waits?view=oldest".into(),
             "inbox".into(),
             format!("inbox/{kept}"),
@@ -203,12 +205,13 @@ impl Full {
 }
 
 /// Screens of a server that has seen nothing.
-pub const EMPTY: [&str; 17] = [
+pub const EMPTY: [&str; 18] = [
     "",
     "runs",
     "runs?brain=invoice",
     "waits",
     "waits?view=due",
+    "waits?view=late",
     "waits?view=oldest",
     "inbox",
     "webhooks/approvals",

@@ -39,7 +39,7 @@ const VISIBLE: [&str; 16] = [
 ];
 
 /// Tests that link brains and webhooks of their own, and must not see the others.
-const OF_ITS_OWN: [&str; 2] = ["files.rs", "kill_loop.rs"];
+const OF_ITS_OWN: [&str; 3] = ["browser.rs", "files.rs", "kill_loop.rs"];
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))

@@ -232,7 +232,11 @@ fn settle(callback: &mut Callback, verdict: Verdict, attempt: &Attempt, now: Tim
             (CallbackState::Pending, Some(at), reason)
         }
         Verdict::Dead(Cause::Spent) => {
-            (CallbackState::Dead, None, Some(format!("its {} tries are spent: {said}", callback.tries)))
+            let tries = match callback.tries {
+                1 => "its only try is spent".to_owned(),
+                tries => format!("its {tries} tries are spent"),
+            };
+            (CallbackState::Dead, None, Some(format!("{tries}: {said}")))
         }
         Verdict::Dead(Cause::Permanent) => {
             (CallbackState::Dead, None, Some(format!("{said}, which is no use to repeat")))

@@ -103,8 +103,8 @@ async fn runs(
     statuses: Vec<RunStatus>,
     limit: usize,
 ) -> Result<Json<Runs>, ApiError> {
-    let brain = resolve::one(app.registry(), id, StatusCode::MULTIPLE_CHOICES)?;
-    let filter = RunFilter { brain: Some(brain.def.title.clone()), statuses, ..RunFilter::default() };
+    let title = resolve::title_of_runs(app, id, StatusCode::MULTIPLE_CHOICES).await?;
+    let filter = RunFilter { brain: Some(title), statuses, ..RunFilter::default() };
     let page = app.store().runs(app.parts.scope, &filter, None, limit).await?;
     Ok(Json(Runs { runs: page.items.iter().map(|record| (&*record.run).into()).collect() }))
 }

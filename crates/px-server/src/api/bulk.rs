@@ -52,7 +52,7 @@ impl Selection {
         let now = app.clock().now();
         let until = Some(filter.until.unwrap_or(now.as_millis()));
         let query = ListRuns { until, ..filter.into() };
-        let wanted = Wanted::of(app, &query, StatusCode::CONFLICT)?;
+        let wanted = Wanted::of(app, &query, StatusCode::CONFLICT).await?;
         let (mut found, mut cursor) = (Self::default(), None);
         loop {
             let page = wanted.page(app, cursor, PAGE).await?;

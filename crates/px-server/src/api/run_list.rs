@@ -47,7 +47,7 @@ pub(crate) async fn show(app: &App, payloads: Payloads, query: ListRuns) -> Resu
         // Whoever may ask which states have a value can read them, a question at a time.
         payloads.demand("The state, which where looks into,")?;
     }
-    let wanted = Wanted::of(app, &query, StatusCode::MULTIPLE_CHOICES)?;
+    let wanted = Wanted::of(app, &query, StatusCode::MULTIPLE_CHOICES).await?;
     let include = include(query.include.as_deref())?;
     let cursor = query.cursor.map(|cursor| cursor.parse::<RunId>()).transpose();
     let cursor = cursor.map_err(|error| ApiError::bad_request(format!("Bad cursor: {error}")))?;
@@ -70,13 +70,13 @@ pub(super) struct Wanted {
 
 impl Wanted {
     /// Reads a query. A brain that several could be meant by is refused with this status.
-    pub(super) fn of(app: &App, query: &ListRuns, ambiguous: StatusCode) -> Result<Self, ApiError> {
+    pub(super) async fn of(app: &App, query: &ListRuns, ambiguous: StatusCode) -> Result<Self, ApiError> {
         let statuses = match &query.status {
             Some(names) => names.split(',').map(status).collect::<Result<Vec<_>, _>>()?,
             None => Vec::new(),
         };
         let brain = match &query.brain {
-            Some(text) => Some(resolve::one(app.registry(), text, ambiguous)?.def.title.clone()),
+            Some(text) => Some(resolve::title_of_runs(app, text, ambiguous).await?),
             None => None,
         };
         if query.slug.is_some() && query.identifier.is_none() {

@@ -129,6 +129,12 @@ fn events(px: &Px) -> String {
     kept.field("deliveryId")
 }
 
+fn pause(px: &Px, run: &str) {
+    let signal = px.post_json(&format!("/brains/runs/{run}/signals"), &json!({"type": "PAUSE"}));
+    assert_eq!(signal.status, 202, "{}", signal.text());
+    px.reaches(run, "paused");
+}
+
 impl Full {
     /// Serves, and does so much with each brain.
     pub fn serve(of_each: usize) -> Self {
@@ -141,9 +147,7 @@ impl Full {
         let kept = events(&px);
         px.reaches(&waiting[0], "complete");
         let (paused, cancelled) = (&waiting[1], &waiting[2]);
-        let pause = px.post_json(&format!("/brains/runs/{paused}/signals"), &json!({"type": "PAUSE"}));
-        assert_eq!(pause.status, 202, "{}", pause.text());
-        px.reaches(paused, "paused");
+        pause(&px, paused);
         assert_eq!(px.delete(&format!("/brains/runs/{cancelled}")).status, 204);
         let newest = |query: &str| px.deliveries(query)[0]["id"].as_str().unwrap().to_owned();
         let settled = px.runs_of(settle);

@@ -98,7 +98,10 @@ fn looked(view: &ChangesView<'_>, id: &str, part: &Query, href: Href) -> Markup 
     html! {
         nav.pager aria-label="Pages of the log" {
             @if view.after > 0 { a href=(href.with(route::CHANGES, &[id], part)) rel="first" { "‹ beginning" } }
-            span.m { "looked at " (number::of(looked, "event")) " behind event " (view.after) ", of " (view.seq) }
+            span.m {
+                (number::of(looked, "event")) " of " (view.seq) " looked at"
+                @if view.after > 0 { ", from " (view.after + 1) " on" }
+            }
             @if view.until < view.seq {
                 a href=(href.with(route::CHANGES, &[id], &part.clone().and("after", view.until))) rel="next" { "next page ›" }
             }

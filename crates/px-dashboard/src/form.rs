@@ -72,6 +72,15 @@ pub(crate) fn choice(name: &str, label: &str, now: Option<&str>, of: &[(&str, &s
     }
 }
 
+/// A word of a command line for a POSIX shell: in quotes only where it needs them.
+pub(crate) fn quoted(word: &str) -> String {
+    let is_plain = |char: char| char.is_ascii_alphanumeric() || "_./:@%+=,-".contains(char);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
 /// A labelled text of several lines, such as JSON.
 pub(crate) fn area(name: &str, label: &str, value: &str, rows: u8) -> Markup {
     area_as(&format!("f-{name}"), name, label, value, rows)

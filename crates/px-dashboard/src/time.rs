@@ -21,9 +21,20 @@ pub(crate) fn ago(at: Timestamp, who: &Session) -> Markup {
 
 /// The time that is left until a deadline: `2 d 4 h left`, `due`.
 pub(crate) fn left(at: Timestamp, who: &Session) -> Markup {
-    let text =
-        if at <= who.now { "due".to_owned() } else { format!("{}{SPACE}left", short(at.since(who.now))) };
-    element(at, who, &text)
+    remaining(at, who, "left")
+}
+
+/// The same below a heading that says it.
+pub(crate) fn until(at: Timestamp, who: &Session) -> Markup {
+    remaining(at, who, "")
+}
+
+fn remaining(at: Timestamp, who: &Session, word: &str) -> Markup {
+    if at <= who.now {
+        return element(at, who, "due");
+    }
+    let space = if word.is_empty() { "" } else { SPACE };
+    element(at, who, &format!("{}{space}{word}", short(at.since(who.now))))
 }
 
 /// The time of day to the millisecond.

@@ -76,7 +76,7 @@ pub fn brain(view: &BrainView<'_>, who: &Session) -> Markup {
                     h2 #runs-h { "Last runs" }
                     @if view.runs.runs.is_empty() { p.m { "None yet." } } @else {
                         ul.lines { @for run in &view.runs.runs { (run_line(run, href, who)) } }
-                        p { a href=(href.with(route::RUNS, &[], &of_brain)) { "All of them" } }
+                        p { a href=(href.with(route::RUNS, &[], &of_brain)) { "All runs" } }
                     }
                 }
             }
@@ -114,10 +114,10 @@ fn start(view: &BrainView<'_>, href: Href, who: &Session) -> Markup {
     html! {
         div.stack { (form::post(route::START, &[title], href, who, &html! {
             (input.controls())
-            (form::text("idempotencyKey", "Idempotency key", None, "starts one run, however often it is sent"))
+            (form::text("idempotencyKey", "Idempotency key (optional)", None, "one run for each key"))
             (form::submit("Start", "primary", route::START, who))
         })) }
-        (form::command(&format!("px run '{}'", title.replace('\'', r"'\''"))))
+        (form::command(&format!("px run {}", form::quoted(title))))
     }
 }
 

@@ -62,10 +62,6 @@ pub fn bulk(view: &BulkView<'_>, who: &Session) -> Markup {
         p { (does) " Nothing has been done yet." }
         @for cannot in view.cannot { p.m { (number::of(cannot.count, "run")) " cannot: " (outsider(&cannot.text)) "." } }
         @if let Some(refused) = view.refused { p.s-bad role="alert" { "✕ " (outsider(refused)) } }
-        @if rows.is_empty() { (empty("No run matches to which this can be done.", None)) } @else {
-            (table("The first of them", &columns, &rows))
-            @if more > 0 { p.m { "and " (number::whole(more)) " more" } }
-        }
         div.row {
             @if view.count > 0 && view.refused.is_none() {
                 (form::post(route::START_JOB, &[], href, who, &html! {
@@ -77,6 +73,10 @@ pub fn bulk(view: &BulkView<'_>, who: &Session) -> Markup {
                 }))
             }
             a href=(href.with(route::RUNS, &[], &filter(view.filter))) { "Back to the runs" }
+        }
+        @if rows.is_empty() { (empty("No run matches to which this can be done.", None)) } @else {
+            (table("The first of them", &columns, &rows))
+            @if more > 0 { p.m { "and " (number::whole(more)) " more" } }
         }
     };
     shell(&frame, who, &body)

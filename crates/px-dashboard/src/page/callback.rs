@@ -157,7 +157,7 @@ pub fn callback(view: &Callback, who: &Session) -> Markup {
             @if rows.is_empty() { p.m { "None yet." } } @else { (table("Attempts, oldest first", &columns, &rows)) }
         }
         section aria-labelledby="sent-h" {
-            h2 #sent-h { "Body that is sent" }
+            h2 #sent-h { "Body" }
             @if who.sees_payloads { (json_tree::tree(&view.body)) }
             @else { p.m { "Bodies are shown to the scope operate and above; this session has " (who.scope) "." } }
         }
@@ -173,7 +173,7 @@ fn why(view: &Callback, who: &Session) -> Markup {
         p {
             @match &view.state {
                 CallbackState::Delivered => { "Its receiver took it after " (tries) "." },
-                CallbackState::Dead => { "Its receiver did not take it in " (tries) ", and px has given up. Redeliver it once the receiver is mended." },
+                CallbackState::Dead => { "px has given up after " (tries) ". Redeliver it once the receiver is mended." },
                 CallbackState::Held => "Its hook takes none now; it is kept until the hook is enabled.",
                 CallbackState::Discarded => "It is not sent any more.",
                 CallbackState::Parked => { "Its endpoint failed too often and is left alone for a while, so that it can come back." },

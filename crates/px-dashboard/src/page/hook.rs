@@ -144,7 +144,7 @@ fn settings(view: &HookView<'_>, who: &Session) -> Markup {
         ("Retries", retry(&hook.retry)),
         (
             "Limits",
-            html! { (number::whole(hook.timeout_ms)) " ms each, " (hook.max_in_flight) " at once"
+            html! { (time::short(std::time::Duration::from_millis(hook.timeout_ms))) " each, " (hook.max_in_flight) " at once"
             @if let Some(rate) = hook.rate { ", " (rate) " a second" } @if hook.ordered { ", in order" } },
         ),
     ];

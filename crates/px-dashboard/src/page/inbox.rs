@@ -24,7 +24,7 @@ const STATES: [(&str, &str); 11] = [
     ("rejected", "rejected"),
 ];
 
-pub(super) const COLUMNS: [Column; 7] = [
+const COLUMNS: [Column; 7] = [
     Column("State", ""),
     Column("Delivery", ""),
     Column("Webhook", ""),
@@ -33,6 +33,13 @@ pub(super) const COLUMNS: [Column; 7] = [
     Column("Answer", "n o"),
     Column("Age", "n"),
 ];
+
+/// The deliveries of one webhook, as a table that does not name it in every row.
+pub(super) fn of_webhook(deliveries: &[DeliverySummary], href: Href, who: &Session) -> Markup {
+    let columns: Vec<Column> = COLUMNS.into_iter().filter(|Column(name, _)| *name != "Webhook").collect();
+    let rows: Vec<Markup> = deliveries.iter().map(|one| row(one, false, href, who)).collect();
+    table("Last deliveries", &columns, &rows)
+}
 
 /// A page of the inbox.
 #[derive(Debug, Clone)]
@@ -55,7 +62,8 @@ pub fn inbox(view: &InboxView<'_>, who: &Session) -> Markup {
         .here(here.trim_start_matches("./"))
         .scripts(&[File::Run]);
     let href = frame.href();
-    let rows: Vec<Markup> = view.page.deliveries.iter().map(|delivery| row(delivery, href, who)).collect();
+    let rows: Vec<Markup> =
+        view.page.deliveries.iter().map(|delivery| row(delivery, true, href, who)).collect();
     let is_asked = query != Query::new();
     let body = html! {
         (heading(&html! { "Inbox" }, &nothing(), &nothing()))
@@ -95,7 +103,7 @@ fn filter(view: &InboxView<'_>, is_asked: bool, href: Href) -> Markup {
     }
 }
 
-pub(super) fn row(delivery: &DeliverySummary, href: Href, who: &Session) -> Markup {
+fn row(delivery: &DeliverySummary, is_of_all: bool, href: Href, who: &Session) -> Markup {
     let id = delivery.id.to_string();
     let events = delivery.events.len();
     let reason = delivery.events.first().and_then(|event| event.reason.as_deref());
@@ -103,7 +111,7 @@ pub(super) fn row(delivery: &DeliverySummary, href: Href, who: &Session) -> Mark
         tr data-row=(id) {
             td { @match &delivery.state { Some(state) => (status::delivery(state)), None => span.m { "–" } } }
             td { a href=(href.to(route::DELIVERY, &[&id])) { (short_id(&id)) } }
-            td { (delivery.slug) }
+            @if is_of_all { td { (delivery.slug) } }
             td.grow {
                 @if let Some(identifier) = &delivery.identifier { (outsider_cut(identifier, 72)) }
                 @if delivery.test == Some(true) { " " (status::test(delivery.test, delivery.tested_by.as_deref())) }

@@ -163,7 +163,7 @@ fn wake(at: usize, wakes: &Wakes, view: &RunView<'_>, href: Href, who: &Session)
             span.acts {
                 a href=(href.with(route::WAITS, &[], &others)) { "Who else waits" }
                 @if let Some(url) = &wakes.url { (form::copy("Copy URL", url)) }
-                (form::copy("Copy px", &format!("px webhooks send {} --identifier '{}'", wakes.slug, wakes.identifier.replace('\'', r"'\''"))))
+                (form::copy("Copy px", &format!("px webhooks send {} --identifier {}", wakes.slug, form::quoted(&wakes.identifier))))
                 details.menu {
                     summary.button { "Answer it…" }
                     div.sheet {

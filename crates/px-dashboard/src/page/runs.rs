@@ -182,7 +182,7 @@ fn row(run: &RunSummary, href: Href, who: &Session) -> Markup {
                 @if let Some(standing) = standing { (awaited(standing)) }
                 @for (name, value) in &run.labels { " " span.label { (name) "=" (outsider_cut(value, MAX_TEXT)) } }
             }
-            td.n.o { @if let Some(until) = until { (time::left(until, who)) } }
+            td.n.o { @if let Some(until) = until { (time::until(until, who)) } }
             td.n { (time::ago(run.created_at, who)) }
         }
     }

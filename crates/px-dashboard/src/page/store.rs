@@ -41,7 +41,7 @@ pub fn store(view: &StoreView<'_>, who: &Session) -> Markup {
     let bytes = |bytes: Option<u64>| bytes.map_or("not known".to_owned(), number::bytes);
     let mut rows = vec![
         ("Files", html! { (bytes(overview.store.disk_bytes)) }),
-        ("Rows in memory", html! { (bytes(overview.store.overlay_bytes)) " that wait for the tree" }),
+        ("Rows in memory", html! { (bytes(overview.store.overlay_bytes)) " not yet in the tree" }),
         ("Ready runs", html! { (counted(overview.runs.ready)) }),
         ("Waiting runs", html! { (counted(overview.runs.waiting)) }),
         ("Callbacks due", html! { (counted(overview.outbox.due)) }),

@@ -197,7 +197,7 @@ fn since(waiting: &Waiting, who: &Session) -> Markup {
 }
 
 fn left(waiting: &Waiting, who: &Session) -> Markup {
-    html! { @match waiting.deadline { Some(at) => (time::left(at, who)), None => span.m { "no limit" } } }
+    html! { @match waiting.deadline { Some(at) => (time::until(at, who)), None => span.m { "no limit" } } }
 }
 
 fn ended(end: &LastEnd, href: Href, who: &Session) -> Markup {
@@ -280,7 +280,7 @@ fn oldest_row(run: &RunSummary, href: Href, who: &Session) -> Markup {
             td { a href=(href.to(route::RUN, &[&id])) { (short_id(&id)) } }
             td { (outsider(&run.brain_title)) }
             td.grow { @if let Some(standing) = standing { (awaited(standing)) } }
-            td.n.o { @if let Some(until) = standing.and_then(|standing| standing.until) { (time::left(until, who)) } }
+            td.n.o { @if let Some(until) = standing.and_then(|standing| standing.until) { (time::until(until, who)) } }
         }
     }
 }

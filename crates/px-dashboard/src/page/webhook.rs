@@ -78,7 +78,7 @@ pub fn webhook(view: &WebhookView<'_>, who: &Session) -> Markup {
         .place(route::WEBHOOKS)
         .here(format!("webhooks/{}", webhook.slug));
     let href = frame.href();
-    let about = html! { span { (senders(webhook)) } span { (webhook.provider) } span { (outsider(&webhook.description)) } };
+    let about = html! { span { (senders(webhook)) } @if webhook.verified { span { (webhook.provider) } } span { (outsider(&webhook.description)) } };
     let of_slug = Query::new().and("slug", &webhook.slug);
     let body = html! {
         (heading(&html! { (webhook.slug) }, &about, &nothing()))
@@ -92,9 +92,8 @@ pub fn webhook(view: &WebhookView<'_>, who: &Session) -> Markup {
         section aria-labelledby="deliveries-h" {
             h2 #deliveries-h { "Last deliveries" }
             @if view.deliveries.deliveries.is_empty() { p.m { "Nothing has come yet." } } @else {
-                @let rows: Vec<Markup> = view.deliveries.deliveries.iter().map(|one| inbox::row(one, href, who)).collect();
-                (table("Last deliveries", &inbox::COLUMNS, &rows))
-                p { a href=(href.with(route::INBOX, &[], &of_slug)) { "All of them" } }
+                (inbox::of_webhook(&view.deliveries.deliveries, href, who))
+                p { a href=(href.with(route::INBOX, &[], &of_slug)) { "All deliveries" } }
             }
         }
         @if let Some(schema) = view.schema { section aria-labelledby="schema-h" { h2 #schema-h { "Payload" } (fields(schema)) } }

@@ -17,8 +17,8 @@ const KEYS: [(&str, &str); 11] = [
     ("/", "find an id or an identifier"),
     ("Ctrl K", "find a page or an act"),
     (
-        "g then o r w i e h c b s v t k",
-        "go to Overview, Runs, Waits, Inbox, Webhooks, Hooks, Outbox, Brains, Store, Values, Tokens, Secrets",
+        "g, then",
+        "o Overview, r Runs, w Waits, i Inbox, e Webhooks, h Hooks, c Outbox, b Brains, s Store, v Values, t Tokens, k Secrets",
     ),
     ("j k", "next and previous row"),
     ("Enter", "open the row"),

@@ -33,8 +33,8 @@ fn remaining(at: Timestamp, who: &Session, word: &str) -> Markup {
     if at <= who.now {
         return element(at, who, "due");
     }
-    let space = if word.is_empty() { "" } else { SPACE };
-    element(at, who, &format!("{}{space}{word}", short(at.since(who.now))))
+    let left = short(at.since(who.now));
+    element(at, who, &if word.is_empty() { left } else { format!("{left}{SPACE}{word}") })
 }
 
 /// The time of day to the millisecond.

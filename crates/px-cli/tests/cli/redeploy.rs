@@ -81,7 +81,7 @@ fn a_run_whose_webhook_is_gone_or_another_one_is_explained_by_the_next_binary() 
         assert!(told.contains(says) && !told.contains("This would wake it"), "{told}");
         // Whether the brain is there or not: its runs are.
         let of = |brain: &str| next.px(&["runs", "list", "--brain", brain, "--json", "--url", &serving.url]);
-        assert_eq!(of("review").json()["runs"][0]["brainRunId"], json!(run), "{next:?}");
+        assert_eq!(of("review").json()["runs"][0]["brainRunId"], json!(run));
         assert_eq!(of("nobody").code, 3);
         assert_eq!(serving.end().0, 0);
     }

@@ -73,14 +73,16 @@ async fn waiting(server: &Running, who: &str, by: &str) -> String {
     let (status, started) = read_json(&support::send(server, "POST", "/brains/runs", &by, &body).await);
     assert_eq!(status, 201, "{started}");
     let run = started["brainRunId"].as_str().unwrap().to_owned();
-    for _ in 0..1_000 {
-        let (_, shown) = read_json(&request(server, "GET", &format!("/brains/runs/{run}"), &by, "").await);
-        if shown["status"] == "waiting" {
-            return run;
-        }
+    reaches(server, &run, &by, "waiting").await;
+    run
+}
+
+/// Goes on once a run has a status; `by` is the header of whoever asks.
+async fn reaches(server: &Running, run: &str, by: &str, status: &str) {
+    let target = format!("/brains/runs/{run}");
+    while read_json(&request(server, "GET", &target, by, "").await).1["status"] != status {
         tokio::task::yield_now().await;
     }
-    panic!("it does not wait");
 }
 
 #[tokio::test]

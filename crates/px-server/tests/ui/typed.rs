@@ -93,7 +93,8 @@ async fn an_answer_is_filled_for_its_wait_and_a_refused_one_or_a_fork_loses_no_t
     let answered =
         browser.post(&server, &format!("{path}/answer"), &shown.mark(), &with(&shown, &action, &[])).await;
     assert!(answered.status == 200 && answered.body.contains("The run has the answer"), "{}", answered.body);
-    // Nothing that was typed: the refusal's own page.
+    // Nothing that was typed: the refusal's own page. What goes on could be paused.
+    super::reaches(&server, &run, "", "complete").await;
     let nothing = browser.send(&server, &format!("{path}/pause"), &shown.mark(), "").await;
     assert!(nothing.status == 409 && !nothing.body.contains("What you typed"), "{}", nothing.body);
     server.shutdown().await.unwrap();

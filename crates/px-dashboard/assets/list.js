@@ -84,4 +84,4 @@ function closeMenus() {
   menu.querySelector("summary").focus();
 }
 
-document.querySelector(".places [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+document.querySelector(".places [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });

@@ -1,4 +1,4 @@
-// Saved filters of the list: names and queries, in this browser alone.
+// Saved filters, in this browser alone.
 const box = document.getElementById("saved"), key = "px" + location.pathname;
 const all = () => { try { return JSON.parse(localStorage[key]); } catch { return {}; } };
 const add = (tag, props) => box.append(Object.assign(document.createElement(tag), props));
@@ -15,7 +15,7 @@ function draw() {
   const query = new URLSearchParams(location.search);
   ["done", "cursor"].forEach((name) => query.delete(name));
   const save = () => { const name = prompt("Its name"); if (name) keep(name, String(query)); };
-  if (query.size) add("button", { textContent: "Save this filter…", onclick: save });
+  if (query.size > query.has("status")) add("button", { textContent: "Save this filter…", onclick: save });
   box.hidden = !box.firstChild;
 }
 draw();

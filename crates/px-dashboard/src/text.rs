@@ -24,6 +24,20 @@ pub(crate) fn outsider_cut(text: &str, most: usize) -> Markup {
     }
 }
 
+/// An identifier, of which a list shows both ends: those of one sender often begin alike.
+pub(crate) fn identifier_cut(text: &str, most: usize) -> Markup {
+    let count = text.chars().count();
+    if count <= most {
+        return outsider(text);
+    }
+    let tail = most / 3;
+    let at = |nth: usize| text.char_indices().nth(nth).map_or(text.len(), |(at, _)| at);
+    let (head, tail) = (text.get(..at(most - tail)), text.get(at(count - tail)..));
+    html! {
+        bdi title=(visible(text)) { (visible(head.unwrap_or(text))) "…" (visible(tail.unwrap_or_default())) }
+    }
+}
+
 /// A text with signs in the place of characters that are not seen, or that turn the direction of others.
 pub(crate) fn visible(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_hidden) {

@@ -111,13 +111,18 @@ fn start(view: &BrainView<'_>, href: Href, who: &Session) -> Markup {
         typed: &[],
         violations: &[],
     };
+    let state = match view.example.as_object() {
+        Some(fields) if fields.is_empty() => String::new(),
+        _ => format!(" --state {}", form::quoted(&view.example.to_string())),
+    };
+    let command = format!("px run {}{state}", form::quoted(title));
     html! {
         div.stack { (form::post(route::START, &[title], href, who, &html! {
             (input.controls())
             (form::text("idempotencyKey", "Idempotency key (optional)", None, "one run for each key"))
             (form::submit("Start", "primary", route::START, who))
         })) }
-        (form::command(&format!("px run {}", form::quoted(title))))
+        (form::command(&command))
     }
 }
 

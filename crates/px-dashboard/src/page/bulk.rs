@@ -50,7 +50,10 @@ pub fn bulk(view: &BulkView<'_>, who: &Session) -> Markup {
                 tr {
                     td { (status::run(&run.status)) }
                     td { a href=(href.to(route::RUN, &[&run.brain_run_id.to_string()])) { (short_id(run.brain_run_id)) } }
-                    td.grow { (outsider_cut(&run.brain_title, 72)) }
+                    td.grow {
+                        (outsider_cut(&run.brain_title, 72))
+                        @for (name, value) in &run.labels { " " span.label { (name) "=" (outsider_cut(value, 72)) } }
+                    }
                     td.n { (time::ago(run.created_at, who)) }
                 }
             }

@@ -2,7 +2,8 @@
 
 use maud::{Markup, html};
 use px_api::{
-    Attempt, AttemptSummary, Callback, CallbackPage, CallbackState, CallbackSummary, ListCallbacks,
+    Attempt, AttemptSummary, Callback, CallbackPage, CallbackState, CallbackSummary, Hook, HookId,
+    ListCallbacks,
 };
 
 use crate::asset::File;
@@ -20,6 +21,12 @@ pub(super) const COLUMNS: [Column; 6] = [
     Column("Age", "n"),
 ];
 
+/// The columns of a list of several hooks.
+const OF_ALL: [Column; 7] = {
+    let [state, callback, kind, run, last, age] = COLUMNS;
+    [state, callback, Column("Hook", ""), kind, run, last, age]
+};
+
 /// A page of the outbox.
 #[derive(Debug, Clone)]
 pub struct OutboxView<'a> {
@@ -27,6 +34,8 @@ pub struct OutboxView<'a> {
     pub query: &'a ListCallbacks,
     /// The callbacks.
     pub page: &'a CallbackPage,
+    /// All hooks, for their names.
+    pub hooks: &'a [Hook],
 }
 
 /// Callbacks to every hook.
@@ -44,7 +53,8 @@ pub fn outbox(view: &OutboxView<'_>, who: &Session) -> Markup {
         .here(here.trim_start_matches("./"))
         .scripts(&[File::Run]);
     let href = frame.href();
-    let rows: Vec<Markup> = view.page.deliveries.iter().map(|one| row(one, href, who)).collect();
+    let rows: Vec<Markup> =
+        view.page.deliveries.iter().map(|one| row(one, Some(view.hooks), href, who)).collect();
     let cursor = list.cursor.map(|cursor| cursor.to_string());
     let body = html! {
         (heading(&html! { "Outbox" }, &html! { span { a href=(href.to(route::HOOKS, &[])) { "Hooks" } ": who is told" } }, &nothing()))
@@ -53,7 +63,7 @@ pub fn outbox(view: &OutboxView<'_>, who: &Session) -> Markup {
             href.with(route::OUTBOX, &[], &query.clone().and("state", state))
         }))
         @if rows.is_empty() { (empty("There is no callback here.", Some("px hooks list"))) }
-        @else { (table("Callbacks, newest first", &COLUMNS, &rows)) }
+        @else { (table("Callbacks, newest first", &OF_ALL, &rows)) }
         (pager(href, (route::OUTBOX, &[]), &query, cursor.as_deref(), view.page.next_cursor.as_deref()))
     };
     shell(&frame, who, &body)
@@ -70,12 +80,22 @@ pub(super) fn states(now: Option<&str>, link: impl Fn(&Query) -> String) -> Mark
     tabs("States", &states)
 }
 
-pub(super) fn row(callback: &CallbackSummary, href: Href, who: &Session) -> Markup {
+/// The name of a hook; the end of its id if it is gone.
+fn name_of(hooks: &[Hook], id: HookId) -> Markup {
+    match hooks.iter().find(|hook| hook.id == id) {
+        Some(hook) => outsider_cut(&hook.name, 40),
+        None => short_id(id),
+    }
+}
+
+/// A callback in a list; `hooks` are there if the list is one of several hooks.
+pub(super) fn row(callback: &CallbackSummary, hooks: Option<&[Hook]>, href: Href, who: &Session) -> Markup {
     let id = callback.id.to_string();
     html! {
         tr data-row=(id) {
             td { (status::callback(&callback.state)) }
             td { a href=(href.to(route::CALLBACK, &[&id])) { (short_id(&id)) } }
+            @if let Some(hooks) = hooks { td { a href=(href.to(route::HOOK, &[&callback.hook_id.to_string()])) { (name_of(hooks, callback.hook_id)) } } }
             td { (callback.kind) @if callback.test == Some(true) { " " (status::test(callback.test, callback.tested_by.as_deref())) } }
             td.o { @if let Some(run) = callback.brain_run_id { a href=(href.to(route::RUN, &[&run.to_string()])) { (short_id(run)) } } }
             td.grow { (last(callback, who)) }
@@ -120,7 +140,7 @@ pub(super) fn lines(callbacks: &[CallbackSummary], href: Href, who: &Session) ->
 
 /// A callback, with every attempt.
 #[must_use]
-pub fn callback(view: &Callback, who: &Session) -> Markup {
+pub fn callback(view: &Callback, hooks: &[Hook], who: &Session) -> Markup {
     let id = view.id.to_string();
     let frame = Frame::new(route::CALLBACK, format!("{} {}", tail_of(&id), view.kind))
         .place(route::OUTBOX)
@@ -131,7 +151,7 @@ pub fn callback(view: &Callback, who: &Session) -> Markup {
         span #status data-part="status" { (status::callback(&view.state)) }
         (status::test(view.test, view.tested_by.as_deref()))
         span { (whole_id(&id)) (form::copy("Copy", &id)) }
-        span { "to " a href=(href.to(route::HOOK, &[&view.hook_id.to_string()])) { "hook " (short_id(view.hook_id)) } }
+        span { "to " a href=(href.to(route::HOOK, &[&view.hook_id.to_string()])) { (name_of(hooks, view.hook_id)) } }
         @if let Some(run) = view.brain_run_id { span { "about " a href=(href.to(route::RUN, &[&run.to_string()])) { "run " (short_id(run)) } } }
     };
     let class =

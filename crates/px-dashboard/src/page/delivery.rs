@@ -27,7 +27,6 @@ pub fn delivery(view: &Delivery, who: &Session) -> Markup {
     };
     let title = html! {
         a href=(href.to(route::WEBHOOK, &[&view.slug])) { (view.slug) }
-        @if let Some(identifier) = &view.identifier { " " (outsider(identifier)) }
     };
     let body = html! {
         (heading(&title, &about, &actions(view, &id, href, who)))
@@ -40,16 +39,22 @@ pub fn delivery(view: &Delivery, who: &Session) -> Markup {
         }
         (answer(view))
         @if view.events.len() > 1 { (events(view, href, who)) }
-        section aria-labelledby="body-h" {
+        @if is_kept(view) { section aria-labelledby="body-h" {
             h2 #body-h { "Body" }
             @if view.emptied { p.m { "Its headers and body were dropped since." } }
             @else if who.sees_payloads { (payload(view)) }
             @else { p.m { "Bodies are shown to the scope operate and above; this session has " (who.scope) "." } }
-        }
+        } }
         @if !view.files.is_empty() { (files(view, &id, href, who)) }
         @if !view.headers.is_empty() { (headers(view)) }
     };
     shell(&frame, who, &body)
+}
+
+/// Returns true if something of the body is there: of a sender that was not verified px may keep nothing.
+fn is_kept(view: &Delivery) -> bool {
+    let is_none = view.payload.is_null() || view.payload.as_str().is_some_and(str::is_empty);
+    view.size == 0 || view.emptied || !is_none || view.fields.is_some() || !view.files.is_empty()
 }
 
 /// Acts on a delivery: the likely one stands alone.
@@ -58,7 +63,9 @@ fn actions(view: &Delivery, id: &str, href: Href, who: &Session) -> Markup {
     let tail = tail_of(id);
     let tail = tail.trim_start_matches('…');
     let (likely, does) = match &view.state {
-        Some(S::Quarantined | S::Rejected) => (true, "It is handled again, in the same row."),
+        Some(S::Quarantined | S::Rejected) if is_kept(view) => {
+            (true, "It is handled again, in the same row.")
+        }
         _ => (
             false,
             "What came is handled once more, as a delivery of its own; an event that was seen before stays a duplicate.",
@@ -73,7 +80,7 @@ fn actions(view: &Delivery, id: &str, href: Href, who: &Session) -> Markup {
         details.menu {
             summary.button { (icon(Icon::More)) span.vh { "More about this delivery" } }
             div.sheet {
-                @if !view.emptied {
+                @if !view.emptied && is_kept(view) {
                     section.act { h2 { "Replay" } p.m { (does) } @if !likely { (replay("")) }
                         (form::command(&format!("px webhooks deliveries replay {tail}"))) }
                 }
@@ -98,13 +105,15 @@ fn actions(view: &Delivery, id: &str, href: Href, who: &Session) -> Markup {
 
 fn answer(view: &Delivery) -> Markup {
     let provider = view.events.first().and_then(|event| event.provider_id.as_deref());
-    let mut rows = vec![
+    let mut rows: Vec<(&str, Markup)> = Vec::new();
+    rows.extend(view.identifier.as_deref().map(|identifier| ("Identifier", outsider(identifier))));
+    rows.extend([
         ("Request", html! { (view.method) " " code { (outsider(&view.target)) } }),
         ("From", outsider(&view.remote)),
         ("Sender", outsider(&view.verdict)),
         ("Answer", html! { (view.status) " after " (number::micros(view.took_micros)) }),
-        ("Body", html! { (number::bytes(view.size)) }),
-    ];
+        ("Body", html! { (number::bytes(view.size)) @if !is_kept(view) { ", not kept" } }),
+    ]);
     rows.extend(provider.map(|id| ("Provider's id", html! { code { (outsider(id)) } })));
     facts(&rows)
 }

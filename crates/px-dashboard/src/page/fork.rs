@@ -36,7 +36,7 @@ pub fn fork(view: &ForkView<'_>, who: &Session) -> Markup {
         div.row { (form::submit("Start the fork", "primary", route::FORK_RUN, who)) a href=(href.to(route::RUN, &[&id])) { "Back" } }
     };
     let body = html! {
-        (heading(&html! { "Fork from " (outsider(title)) }, &about, &html! {}))
+        (heading(&html! { "Fork from ‘" (outsider(title)) "’" }, &about, &html! {}))
         p { "A new run begins with step " (view.step) ", " (outsider(title)) ", and this state. The run that it comes from does not change." }
         @if !view.violations.is_empty() {
             div.box role="alert" {
@@ -45,6 +45,7 @@ pub fn fork(view: &ForkView<'_>, who: &Session) -> Markup {
             }
         }
         div.stack { (form::post(route::FORK_RUN, &[&id], href, who, &form)) }
+        p.m { "On the command line, without the changes above:" }
         (form::command(&format!("px runs fork {} --from {}", tail_of(&id).trim_start_matches('…'), view.step)))
     };
     shell(&frame, who, &body)

@@ -49,8 +49,8 @@ fn hook_row(row: &HookRow<'_>, href: Href, who: &Session) -> Markup {
             td { (health(row.hook, row.stats, who)) }
             td { a href=(href.to(route::HOOK, &[&id])) { (outsider_cut(&row.hook.name, 40)) } }
             td.grow.o { (outsider_cut(&row.hook.url, 72)) }
-            td.n { @if let Some(stats) = row.stats { (pending(stats)) } }
-            td.n { @if let Some(share) = row.stats.and_then(|stats| stats.success_rate) { (number::percent(share)) } }
+            td.n { @if let Some(stats) = row.stats { (pending(stats)) span.nr { " pending" } } }
+            td.n { @if let Some(share) = row.stats.and_then(|stats| stats.success_rate) { (number::percent(share)) span.nr { " delivered" } } }
             td.n.o { @if let Some(millis) = row.stats.and_then(|stats| stats.p99_ms) { (number::millis(millis)) } }
         }
     }
@@ -61,7 +61,7 @@ fn health(hook: &Hook, stats: Option<&HookStats>, who: &Session) -> Markup {
     let parked = stats.and_then(|stats| stats.parked_until).filter(|until| *until > who.now);
     html! {
         @if hook.disabled.is_some() || !hook.enabled { (signed(Tone::Quiet, "‖", "disabled")) }
-        @else if let Some(until) = parked { (signed(Tone::Wait, "◷", "parked")) " " span.m { (time::left(until, who)) } }
+        @else if let Some(until) = parked { (signed(Tone::Wait, "◷", "parked")) " " span.m { "next try " (time::ago(until, who)) } }
         @else if let Some(since) = hook.failing_since { (signed(Tone::Bad, "✕", "failing")) " " span.m { (time::ago(since, who)) } }
         @else { (signed(Tone::Ok, "✓", "enabled")) }
     }
@@ -101,9 +101,9 @@ pub fn hook(view: &HookView<'_>, who: &Session) -> Markup {
         .live(format!("hook:{id}"))
         .here(format!("hooks/{id}"));
     let href = frame.href();
-    let about = html! { span #health data-part="health" { (health(hook, view.stats, who)) } span { (whole_id(&id)) } span { "from " (hook.source) } };
+    let about = html! { span #health data-part="health" { (health(hook, view.stats, who)) } span { (whole_id(&id)) (form::copy("Copy", &id)) } span { "from " (hook.source) } };
     let rows: Vec<Markup> =
-        view.callbacks.deliveries.iter().map(|one| callback_row(one, href, who)).collect();
+        view.callbacks.deliveries.iter().map(|one| callback_row(one, None, href, who)).collect();
     let body = html! {
         (heading(&html! { (outsider(&hook.name)) }, &about, &actions(hook, &id, href, who)))
         @if let Some(secret) = view.secret { (shown_once("The new secret", secret)) }

@@ -6,7 +6,7 @@ use px_api::{DeliveryPage, DeliverySummary, ListDeliveries};
 use crate::asset::File;
 use crate::shell::{Frame, heading, nothing, shell};
 use crate::table::{Column, empty, pager, table};
-use crate::text::{outsider_cut, short_id};
+use crate::text::{identifier_cut, outsider_cut, short_id};
 use crate::{Href, Query, Session, form, number, route, status, time};
 
 /// States that an event of a delivery can have, for the filter.
@@ -113,7 +113,7 @@ fn row(delivery: &DeliverySummary, is_of_all: bool, href: Href, who: &Session) -
             td { a href=(href.to(route::DELIVERY, &[&id])) { (short_id(&id)) } }
             @if is_of_all { td { (delivery.slug) } }
             td.grow {
-                @if let Some(identifier) = &delivery.identifier { (outsider_cut(identifier, 72)) }
+                @if let Some(identifier) = &delivery.identifier { (identifier_cut(identifier, 72)) }
                 @if delivery.test == Some(true) { " " (status::test(delivery.test, delivery.tested_by.as_deref())) }
                 @if events > 1 { span.m { " " (number::of(u64::try_from(events).unwrap_or(u64::MAX), "event")) } }
                 @if let Some(reason) = reason { " " span.m { (outsider_cut(reason, 80)) } }

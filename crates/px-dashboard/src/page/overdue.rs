@@ -8,7 +8,7 @@ use px_api::{DuePage, LatePage, LateWait};
 
 use super::waits::due;
 use crate::table::{Column, empty, table};
-use crate::text::{outsider, outsider_cut, short_id};
+use crate::text::{identifier_cut, outsider, outsider_cut, short_id};
 use crate::{Href, Session, number, route, time};
 
 /// Characters of a text that a row shows.
@@ -22,12 +22,12 @@ pub(super) fn late(page: &LatePage, rung: &DuePage, href: Href, who: &Session) -
         return html! { (empty(text, None)) (looked(page)) };
     }
     let columns = [
-        Column("Waits since", "n"),
+        Column("Waiting", "n"),
         Column("Expected within", "n"),
         Column("Run", ""),
         Column("Brain", ""),
         Column("Step", "o"),
-        Column("Waits for", "grow o"),
+        Column("Waits for", "grow"),
     ];
     let rows: Vec<Markup> = page.late.iter().map(|one| row(one, href, who)).collect();
     html! {
@@ -54,12 +54,12 @@ fn row(one: &LateWait, href: Href, who: &Session) -> Markup {
     html! {
         tr data-row=(id) {
             td.n { span.s-bad { (time::ago(one.since, who)) } }
-            td.n { (time::short(Duration::from_millis(one.expected_within))) }
+            td.n { span.nr { "expected within " } (time::short(Duration::from_millis(one.expected_within))) }
             td { a href=(href.to(route::RUN, &[&id])) { (short_id(&id)) } }
             td { (outsider(&one.brain_title)) }
             td.o { @if let Some(step) = &one.step { (outsider_cut(step, MAX_TEXT)) } }
-            td.grow.o { @for (at, place) in one.awaits.iter().take(2).enumerate() {
-                @if at > 0 { span.m { " | " } } span.m { (place.slug) } " " (outsider_cut(&place.identifier, MAX_TEXT))
+            td.grow { @for (at, place) in one.awaits.iter().take(2).enumerate() {
+                @if at > 0 { span.m { " | " } } span.m { (place.slug) } " " (identifier_cut(&place.identifier, MAX_TEXT))
             } }
         }
     }

@@ -6,7 +6,7 @@ use px_api::{Attention, AttentionKind, Counted, Overview, RunSummary, Timestamp}
 use crate::charts::spark;
 use crate::shell::{Frame, heading, nothing, shell};
 use crate::status::{Tone, signed};
-use crate::text::{outsider, outsider_cut, short_id, visible};
+use crate::text::{outsider_cut, short_id, visible};
 use crate::{Href, Query, Session, form, number, prose, route, time};
 
 /// The overview, with the runs that ended with an error last.
@@ -175,7 +175,7 @@ fn last_errors(runs: &[RunSummary], href: Href, who: &Session) -> Markup {
                 @for run in runs {
                     li {
                         a href=(href.to(route::RUN, &[&run.brain_run_id.to_string()])) { (short_id(run.brain_run_id)) }
-                        span { (outsider(&run.brain_title)) }
+                        span { (outsider_cut(&run.brain_title, 40)) }
                         span.grow { (outsider_cut(error(run), 160)) }
                         span.m { (time::ago(run.completed_at.unwrap_or(run.created_at), who)) }
                     }

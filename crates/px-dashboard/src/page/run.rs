@@ -127,15 +127,16 @@ fn explained(view: &RunView<'_>, href: Href, who: &Session) -> Markup {
     html! {
         section.box #explained aria-labelledby="move-h" data-part="explained" {
             h2 #move-h { (title) }
-            @for sentence in &explained.why { p { (prose::sentence(sentence, href)) } }
+            @if let Some(error) = &view.run.error {
+                p.s-bad { "✕ " (outsider(&error.message)) }
+                @if let Some(stack) = &error.stack { pre tabindex="0" { (crate::text::visible(stack)) } }
+            }
+            @for sentence in explained.why.iter().filter(|sentence| !sentence.starts_with("It is labelled ")) { p { (prose::sentence(sentence, href)) } }
             @if !explained.wake.is_empty() {
                 ul.wakes { @for (at, wakes) in explained.wake.iter().enumerate() { (wake(at, wakes, view, href, who)) } }
             }
             @if let Some(until) = explained.until {
                 p { (time::left(until, who)) ", until " (time::exact(until, who)) "." }
-            }
-            @if let Some(error) = &view.run.error {
-                @if let Some(stack) = &error.stack { pre tabindex="0" { (crate::text::visible(stack)) } }
             }
         }
     }
@@ -163,9 +164,9 @@ fn wake(at: usize, wakes: &Wakes, view: &RunView<'_>, href: Href, who: &Session)
             span.acts {
                 a href=(href.with(route::WAITS, &[], &others)) { "Who else waits" }
                 @if let Some(url) = &wakes.url { (form::copy("Copy URL", url)) }
-                (form::copy("Copy px", &format!("px webhooks send {} --identifier {}", wakes.slug, form::quoted(&wakes.identifier))))
+                (form::copy("Copy command", &format!("px webhooks send {} --identifier {}", wakes.slug, form::quoted(&wakes.identifier))))
                 details.menu {
-                    summary.button { "Answer it…" }
+                    summary.button.primary { "Answer it…" }
                     div.sheet {
                         p.m { "The run takes this as the response, as if the webhook had brought it." }
                         (form::post(route::ANSWER, &[&id], href, who, &html! {

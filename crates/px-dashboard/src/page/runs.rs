@@ -6,7 +6,7 @@ use px_api::{ListRuns, RunPage, RunSummary, Standing};
 use crate::asset::File;
 use crate::shell::{Frame, heading, nothing, shell};
 use crate::table::{Column, empty, pager, table, tabs};
-use crate::text::{outsider, outsider_cut, short_id};
+use crate::text::{identifier_cut, outsider, outsider_cut, short_id};
 use crate::{Href, Query, Session, action, form, number, route, status, time};
 
 /// Statuses of the view of runs that somebody has to look at.
@@ -59,8 +59,8 @@ pub fn runs(view: &RunsView<'_>, who: &Session) -> Markup {
         div.row #saved hidden {}
         @if rows.is_empty() { (none(view)) } @else {
             p.new #new hidden { button type="button" #new-go { "Show new rows" } }
-            (table("Runs, newest first", &COLUMNS, &rows))
             (action::bulk(&query.clone().without(route::field::CURSOR), href, who))
+            (table("Runs, newest first", &COLUMNS, &rows))
         }
         @if let Some(looked) = view.page.looked {
             p.m { "Looked at " (number::of(looked, "run")) "; "
@@ -96,10 +96,10 @@ fn views(list: &ListRuns, href: Href) -> Markup {
         (name, href.with(route::RUNS, &[], &query), now == status)
     };
     let views = [
-        view("Needs attention", ATTENTION),
+        view("Failed or paused", ATTENTION),
         view("In flight", IN_FLIGHT),
         view("Waiting", "waiting"),
-        view("Over", "complete,error,cancelled"),
+        view("Finished", "complete,error,cancelled"),
         view("All", ""),
     ];
     tabs("Views of the list", &views)
@@ -148,7 +148,7 @@ fn filter(view: &RunsView<'_>, href: Href) -> Markup {
             }
             div.row {
                 button type="submit" { "Filter" }
-                @if query(list) != Query::new() { a href=(href.to(route::RUNS, &[])) { "Clear" } }
+                @if query(list).without("status") != Query::new() { a href=(href.to(route::RUNS, &[])) { "Clear" } }
             }
         }
     }
@@ -201,7 +201,7 @@ pub(super) fn awaited(standing: &Standing) -> Markup {
     html! {
         @for (at, place) in standing.awaits.iter().take(MAX_AWAITED).enumerate() {
             @if at > 0 { " | " }
-            span.m { (place.slug) } " " (outsider_cut(&place.identifier, MAX_TEXT))
+            span.m { (place.slug) } " " (identifier_cut(&place.identifier, MAX_TEXT))
         }
         @if rest > 0 { span.m { " | " (rest) " more" } }
     }

@@ -57,7 +57,7 @@ pub fn settings(next: &str, who: &Session) -> Markup {
                 option value="off" selected[!who.keys] { "off" }
             }
         }
-        button.primary type="submit" { "Keep" }
+        button.primary type="submit" { "Save" }
     };
     let body = html! {
         (heading(&html! { "Times and keys" }, &nothing(), &nothing()))

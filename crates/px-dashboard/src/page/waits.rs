@@ -12,7 +12,7 @@ use crate::asset::File;
 use crate::shell::{Frame, heading, nothing, shell};
 use crate::status::{Tone, signed};
 use crate::table::{Column, empty, pager, table, tabs};
-use crate::text::{outsider, outsider_cut, short_id, visible};
+use crate::text::{identifier_cut, outsider, outsider_cut, short_id, visible};
 use crate::{Href, Query, Session, form, number, route, status, time};
 
 /// Characters of an identifier that a row shows.
@@ -130,8 +130,8 @@ fn by_key(list: &ListWaits, page: &WaitPage, href: Href, who: &Session) -> Marku
         Column("Webhook", ""),
         Column("Identifier", "grow"),
         Column("Who waits, in order", ""),
-        Column("Since", "n o"),
-        Column("Left", "n o"),
+        Column("For", "n"),
+        Column("Left", "n"),
         Column("Kept", "n"),
     ];
     if page.keys.is_empty() {
@@ -155,11 +155,11 @@ fn rows_of(key: &AwaitedKey, href: Href, who: &Session) -> Vec<Markup> {
         html! {
             tr data-row={ (visible(&key.slug)) " " (visible(&key.identifier)) } {
                 td { a href=(href.to(route::WEBHOOK, &[&key.slug])) { (key.slug) } }
-                td.grow { (outsider_cut(&key.identifier, MAX_TEXT)) @if let Some(end) = &key.last_end { " " (ended(end, href, who)) } }
+                td.grow { (identifier_cut(&key.identifier, MAX_TEXT)) @if let Some(end) = &key.last_end { " " (ended(end, href, who)) } }
                 td.w { (waiting) @if hidden > 0 { span.m { " +" (number::whole(hidden)) " more" } } }
-                td.n.o { (since) }
-                td.n.o { (left) }
-                td.n { @if key.queued > 0 { (signed(Tone::Wait, "◷", &key.queued.to_string())) } @else { span.m { "0" } } }
+                td.n { (since) }
+                td.n { (left) }
+                td.n { @if key.queued > 0 { (signed(Tone::Wait, "◷", &key.queued.to_string())) span.nr { " kept" } } }
             }
         }
     };
@@ -176,7 +176,7 @@ fn rows_of(key: &AwaitedKey, href: Href, who: &Session) -> Vec<Markup> {
     rows.extend(rest.iter().zip(2..).map(|(waiting, at)| {
         html! {
             tr.more { td {} td.grow {} td.w { (waiter(at, waiting, href)) }
-                td.n.o { (since(waiting, who)) } td.n.o { (left(waiting, who)) } td.n {} }
+                td.n { (since(waiting, who)) } td.n { (left(waiting, who)) } td.n {} }
         }
     }));
     rows
@@ -193,11 +193,11 @@ fn waiter(at: usize, waiting: &Waiting, href: Href) -> Markup {
 }
 
 fn since(waiting: &Waiting, who: &Session) -> Markup {
-    html! { @if let Some(at) = waiting.since { (time::ago(at, who)) } }
+    html! { @if let Some(at) = waiting.since { span.nr { "for " } (time::ago(at, who)) } }
 }
 
 fn left(waiting: &Waiting, who: &Session) -> Markup {
-    html! { @match waiting.deadline { Some(at) => (time::until(at, who)), None => span.m { "no limit" } } }
+    html! { @match waiting.deadline { Some(at) => { (time::until(at, who)) span.nr { " left" } }, None => span.m { "no limit" } } }
 }
 
 fn ended(end: &LastEnd, href: Href, who: &Session) -> Markup {
@@ -223,7 +223,7 @@ pub(super) fn due(page: &DuePage, href: Href, who: &Session) -> Markup {
         Column("Run", ""),
         Column("Brain", ""),
         Column("Step", "o"),
-        Column("Waits for", "grow o"),
+        Column("Waits for", "grow"),
     ];
     if page.due.is_empty() {
         return empty("Nothing is due: no wait has a deadline, and no step is to be tried again.", None);
@@ -247,8 +247,8 @@ fn due_row(one: &Due, href: Href, who: &Session) -> Markup {
             td { a href=(href.to(route::RUN, &[&one.brain_run_id.to_string()])) { (short_id(one.brain_run_id)) } }
             td { @if let Some(brain) = &one.brain_title { (outsider(brain)) } }
             td.o { @if let Some(step) = &one.step { (outsider_cut(step, MAX_TEXT)) } }
-            td.grow.o { @for (at, place) in one.awaits.iter().take(2).enumerate() {
-                @if at > 0 { span.m { " | " } } span.m { (place.slug) } " " (outsider_cut(&place.identifier, MAX_TEXT))
+            td.grow { @for (at, place) in one.awaits.iter().take(2).enumerate() {
+                @if at > 0 { span.m { " | " } } span.m { (place.slug) } " " (identifier_cut(&place.identifier, MAX_TEXT))
             } }
         }
     }

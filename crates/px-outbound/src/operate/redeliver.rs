@@ -157,5 +157,5 @@ fn go(callback: &mut Callback, due: Timestamp) {
     callback.due = Some(due);
     callback.tries = 0;
     callback.ordered = false;
-    callback.reason = Some("delivered again by hand".into());
+    callback.reason = Some("asked for again by hand".into());
 }

@@ -13,6 +13,7 @@ use hyper::body::Body as _;
 use px_core::Code;
 use px_store::tokens::Permission;
 
+use super::fields::Unknown;
 use crate::access::Right;
 use crate::app::{App, Shared};
 use crate::error::ApiError;
@@ -23,6 +24,18 @@ pub(super) struct Wanted {
     pub(super) json: bool,
     /// The scope of the route, which is asked for again once the body is there.
     pub(super) scope: Permission,
+    pub(super) unread: Unread,
+}
+
+/// Treatment of a body that the route does not read (docs/rules.md#61).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unread {
+    /// The route reads it.
+    Never,
+    /// Its fields are named in a header.
+    Named,
+    /// It is refused: whoever sends something wants something by it.
+    Refused,
 }
 
 /// Reads the body before the route does: 415 if there is one and its type is
@@ -49,6 +62,16 @@ pub(super) async fn read(
         Ok(Ok(body)) => match body.to_bytes() {
             // Only now, since what was not read could cost the client its answer.
             body if !is_fit && !body.is_empty() => no_json(),
+            body if wanted.unread == Unread::Refused && says_something(&body) => {
+                let text = "This route takes no body: send none, or {}".to_owned();
+                refuse(StatusCode::BAD_REQUEST, Code::BadRequest, text)
+            }
+            body if wanted.unread == Unread::Named && says_something(&body) => {
+                let named = Unknown::of_nothing(&body).warn().unwrap_or_default();
+                let mut response = next.run(Request::from_parts(head, Body::from(body))).await;
+                response.headers_mut().extend(named);
+                response
+            }
             body if took_time => match still_permitted(&app, &head.extensions, wanted.scope).await {
                 Ok(()) => next.run(Request::from_parts(head, Body::from(body))).await,
                 Err(error) => error.into_response(),
@@ -65,6 +88,11 @@ pub(super) async fn read(
             refuse(StatusCode::REQUEST_TIMEOUT, Code::TooSlow, "The request's body took too long".to_owned())
         }
     }
+}
+
+/// Returns true for a body that is more than an empty object or nothing at all.
+fn says_something(body: &[u8]) -> bool {
+    !matches!(body.trim_ascii(), b"" | b"{}" | b"null")
 }
 
 /// Asks again for the right by which a request came in: its sender decides how long

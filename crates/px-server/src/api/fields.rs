@@ -1,4 +1,4 @@
-//! Fields of bodies that a route does not know (docs/rules.md#61). On px's own
+//! Fields of bodies and of queries that a route does not know (docs/rules.md#61). On px's own
 //! routes they are refused. On the ancestor's, whose clients send some that mean
 //! nothing here, only what looks like a slip is; the rest is named in a header.
 
@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use px_api::suggest;
+use px_inbound::verify::form_fields;
 use serde::Deserializer;
 use serde::de::{DeserializeOwned, IgnoredAny, MapAccess, Visitor};
 
@@ -51,6 +52,19 @@ impl Unknown {
         Self { names, known, place: String::new(), is_discreet: false }
     }
 
+    /// Those of a query, of which what is no slip is passed over on every route: proxies and pages add some.
+    pub(super) fn of_query(query: &str, known: &'static [&'static str]) -> Self {
+        let fields = form_fields(query.as_bytes()).into_iter().map(|(name, _)| name);
+        let names = fields.filter(|name| !name.is_empty() && !known.contains(&name.as_str()));
+        let names = names.take(MAX_LOOKED_AT).collect();
+        Self { names, known, place: "The query".to_owned(), is_discreet: false }
+    }
+
+    /// Those of a body that nobody reads.
+    pub(super) fn of_nothing(body: &[u8]) -> Self {
+        Self { place: String::new(), ..Self::among(body, &[]) }
+    }
+
     /// Those of an object within the body, at a place such as `secrets[3]`.
     pub(super) fn of_part<T: DeserializeOwned>(part: &[u8], place: String) -> Self {
         Self { place, ..Self::of::<T>(part) }
@@ -63,7 +77,8 @@ impl Unknown {
     }
 
     fn is_slip(&self, name: &str) -> bool {
-        self.known.iter().any(|known| suggest::is_slip(name, known))
+        // Of a name of a letter or two, everything short would be a slip.
+        self.known.iter().any(|known| known.len() > 2 && suggest::is_slip(name, known))
     }
 
     /// The refusal of a field.
@@ -109,7 +124,7 @@ impl Unknown {
 }
 
 /// The names of a struct's fields, as they are written.
-fn known_fields<T: DeserializeOwned>() -> &'static [&'static str] {
+pub(super) fn known_fields<T: DeserializeOwned>() -> &'static [&'static str] {
     let mut names: &'static [&'static str] = &[];
     // An error by its nature: there is nothing to read.
     let _ = T::deserialize(NamesOfStruct(&mut names));

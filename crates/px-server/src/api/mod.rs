@@ -26,6 +26,7 @@ mod openapi;
 pub(crate) mod operator;
 pub(crate) mod overview;
 pub(crate) mod payload;
+mod query;
 pub(crate) mod redacted;
 #[cfg(test)]
 mod reference;

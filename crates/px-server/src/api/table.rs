@@ -12,9 +12,10 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use http::{Method, Uri};
 use px_core::Code;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::de::DeserializeOwned;
 
 use super::door::Door;
-use super::{body, guard, headers, payload};
+use super::{body, fields, guard, headers, payload, query};
 use crate::app::Shared;
 use crate::error::ApiError;
 
@@ -40,6 +41,8 @@ pub(super) struct Route {
     pub(super) door: Door,
     /// The type of its query.
     pub(super) query: Option<Shape>,
+    /// The names of its parameters.
+    parameters: &'static [&'static str],
     /// The content types and types of its body; not required if so said.
     pub(super) body: Option<Body>,
     pub(super) answers: Vec<Answer>,
@@ -76,6 +79,7 @@ impl Route {
             what: "",
             door,
             query: None,
+            parameters: &[],
             body: None,
             answers: Vec::new(),
             may_miss: true,
@@ -129,8 +133,9 @@ impl Route {
         self.door.scope().is_some() && self.method != Method::GET
     }
 
-    pub(super) fn query<T: JsonSchema>(self) -> Self {
-        Self { query: Some(shape::<T>), ..self.refuses(400, "A value of the query cannot be read") }
+    pub(super) fn query<T: JsonSchema + DeserializeOwned>(self) -> Self {
+        let parameters = fields::known_fields::<T>();
+        Self { query: Some(shape::<T>), parameters, ..self.refuses(400, "A value of the query cannot be read") }
     }
 
     pub(super) fn takes<T: JsonSchema>(self) -> Self {
@@ -200,7 +205,17 @@ pub(super) fn router(routes: Vec<Route>, app: Shared) -> Router {
         let wants_json = route.wants_json();
         let mut serve = route.serve;
         if let Some(scope) = route.door.scope() {
-            let read = (app.clone(), body::Wanted { json: wants_json, scope });
+            if !route.parameters.is_empty() {
+                let heard = axum::middleware::from_fn_with_state(route.parameters, query::hear);
+                serve = serve.layer(heard);
+            }
+            let unread = match (&route.body, route.path) {
+                (Some(_), _) => body::Unread::Never,
+                // The ancestor's: its clients may send what means nothing here.
+                (None, "/brains/runs/{id}") => body::Unread::Named,
+                (None, _) => body::Unread::Refused,
+            };
+            let read = (app.clone(), body::Wanted { json: wants_json, scope, unread });
             serve = serve.layer(axum::middleware::from_fn_with_state(read, body::read));
             let payload = payload::of(route.name, scope);
             let needed = guard::Needed { door: route.door, scope, payload };

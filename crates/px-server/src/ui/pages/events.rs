@@ -115,12 +115,14 @@ pub(in crate::ui) async fn hook(look: Look, Path(id): Path<String>) -> Page {
 pub(in crate::ui) async fn outbox(look: Look) -> Page {
     let query: ListCallbacks = look.query(route::OUTBOX)?;
     let Json(page) = hooks::deliveries::list(app(&look), Ok(Query(query.clone()))).await?;
-    let page = look.clean(page)?;
-    look.page(|who| page::outbox(&OutboxView { query: &query, page: &page }, who))
+    let Json(all) = hooks::list::list(app(&look), sight()).await?;
+    let (page, all) = (look.clean(page)?, look.clean(all)?);
+    look.page(|who| page::outbox(&OutboxView { query: &query, page: &page, hooks: &all.hooks }, who))
 }
 
 pub(in crate::ui) async fn callback(look: Look, Path(id): Path<String>) -> Page {
     let Json(callback) = hooks::delivery::show(app(&look), Path(id)).await?;
-    let callback = look.clean(callback)?;
-    look.page(|who| page::callback(&callback, who))
+    let Json(all) = hooks::list::list(app(&look), sight()).await?;
+    let (callback, all) = (look.clean(callback)?, look.clean(all)?);
+    look.page(|who| page::callback(&callback, &all.hooks, who))
 }

@@ -1,0 +1,79 @@
+//! Nothing that a client says is silently not heard: parameters of queries, and bodies of routes that take none.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "test code: what is unexpected fails the test"
+)]
+
+mod support;
+
+use px_sdk::{Brain, Cx, Next, Result, brain};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use support::{read_json, request, send, serve};
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+struct Nothing {}
+
+fn idle() -> Brain<Nothing> {
+    brain("idle").step("end", end).build()
+}
+px_sdk::brain!(idle);
+
+async fn end(_: Cx, nothing: Nothing) -> Result<Next<Nothing>> {
+    Ok(Next(nothing))
+}
+
+/// Lists whose filters are easily misspelt, each with a slip and what was meant.
+const SLIPS: [(&str, &str, &str); 8] = [
+    ("/brains/runs", "lable=order%3Do2", "label"),
+    ("/brains/runs", "%6Cable=order%3Do2", "label"),
+    ("/brains/runs", "status=error&Brain=idle", "brain"),
+    ("/webhooks/deliveries", "sulg=own", "slug"),
+    ("/waits", "identifer=a", "identifier"),
+    ("/waits/due", "utnil=1", "until"),
+    ("/waits/late", "limt=1", "limit"),
+    ("/deliveries", "stat=dead", "state"),
+];
+
+#[tokio::test]
+async fn a_slip_in_a_query_is_refused_and_the_rest_is_named() {
+    let server = serve(|_| {}).await;
+    for (path, query, meant) in SLIPS {
+        let (status, answer) = read_json(&request(&server, "GET", &format!("{path}?{query}"), "", "").await);
+        assert_eq!(status, 400, "{path}?{query}: {answer}");
+        let text = answer["error"].as_str().unwrap();
+        assert!(text.starts_with("The query has an unknown field '"), "{text}");
+        assert!(text.contains(&format!("did you mean '{meant}'?")), "{text}");
+    }
+    let passed = request(&server, "GET", "/brains/runs?utm_source=mail&_=1&limit=1", "", "").await;
+    assert_eq!(read_json(&passed).0, 200);
+    let head = passed.to_lowercase();
+    assert!(head.contains("px-warning: unknown field utm_source\r\n"), "{head}");
+    assert!(head.contains("px-warning: unknown field _\r\n"), "{head}");
+    let heard = request(&server, "GET", "/brains?q=idle&", "", "").await;
+    assert!(!heard.to_lowercase().contains("px-warning"));
+    server.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_body_that_nobody_reads_is_refused_if_it_says_something() {
+    let server = serve(|_| {}).await;
+    let nothing = "whd_00000000000000000000000000000000";
+    let replay = format!("/webhooks/deliveries/{nothing}/replay");
+    for (body, expected) in [("{\"frob\":1}", 400), ("[1]", 400), ("{}", 404), (" ", 404), ("", 404)] {
+        let (status, answer) = read_json(&send(&server, "POST", &replay, "", body).await);
+        assert_eq!(status, expected, "{body}: {answer}");
+    }
+    let (status, answer) = read_json(&send(&server, "DELETE", "/hooks/hok_1", "", "{\"force\":true}").await);
+    assert_eq!(status, 400, "{answer}");
+    assert!(answer["error"].as_str().unwrap().contains("takes no body"), "{answer}");
+    // The ancestor's route passes it over, and says so.
+    let cancel = "/brains/runs/run_00000000000000000000000000000000";
+    let answer = send(&server, "DELETE", cancel, "", "{\"reason\":\"late\"}").await;
+    let head = answer.to_lowercase();
+    assert!(head.contains(" 404 ") && head.contains("px-warning: unknown field reason\r\n"), "{head}");
+    server.shutdown().await.unwrap();
+}

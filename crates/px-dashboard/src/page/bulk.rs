@@ -111,11 +111,13 @@ pub fn job(view: &BulkJob, who: &Session) -> Markup {
     let is_running = view.state == BulkState::Running;
     let state = if is_running { "under way" } else { view.state.as_str() };
     let acts = html! {
-        @if is_running {
-            (form::post(route::STOP_JOB, &[&id], href, who, &form::submit("Stop", "", route::STOP_JOB, who)))
+        div #stop data-part="stop" {
+            @if is_running {
+                (form::post(route::STOP_JOB, &[&id], href, who, &form::submit("Stop", "", route::STOP_JOB, who)))
+            }
         }
     };
-    let about = html! { span { (state) } span { "started " (time::ago(view.created_at, who)) " ago by " (outsider(&view.by)) } };
+    let about = html! { span #status data-part="status" { (state) } span { "started " (time::ago(view.created_at, who)) " ago by " (outsider(&view.by)) } };
     let rows: Vec<Markup> = view
         .refusals
         .iter()

@@ -104,7 +104,7 @@ fn kinds(kind: &WaitsKind<'_>, href: Href) -> Markup {
         &[
             ("By key", view(""), matches!(kind, WaitsKind::ByKey(..))),
             ("Due", view("due"), matches!(kind, WaitsKind::Due(..))),
-            ("Oldest", view("oldest"), matches!(kind, WaitsKind::Oldest(..))),
+            ("Oldest runs", view("oldest"), matches!(kind, WaitsKind::Oldest(..))),
             ("Overdue", view("late"), matches!(kind, WaitsKind::Late(..))),
         ],
     )

@@ -135,7 +135,11 @@ impl Route {
 
     pub(super) fn query<T: JsonSchema + DeserializeOwned>(self) -> Self {
         let parameters = fields::known_fields::<T>();
-        Self { query: Some(shape::<T>), parameters, ..self.refuses(400, "A value of the query cannot be read") }
+        Self {
+            query: Some(shape::<T>),
+            parameters,
+            ..self.refuses(400, "A value of the query cannot be read")
+        }
     }
 
     pub(super) fn takes<T: JsonSchema>(self) -> Self {

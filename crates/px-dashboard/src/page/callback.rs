@@ -157,7 +157,8 @@ pub fn callback(view: &Callback, hooks: &[Hook], who: &Session) -> Markup {
     let class =
         if matches!(view.state, CallbackState::Dead | CallbackState::Parked) { "primary" } else { "" };
     let acts = html! {
-        @if view.state != CallbackState::Pending {
+        // Whoever has mended the receiver waits for no schedule.
+        @if view.state != CallbackState::Pending || view.next_attempt_at.is_some_and(|at| at > who.now) {
             (form::post(route::REDELIVER, &[&id], href, who, &form::submit("Redeliver", class, route::REDELIVER, who)))
         }
     };
@@ -168,13 +169,15 @@ pub fn callback(view: &Callback, hooks: &[Hook], who: &Session) -> Markup {
         Column("Took", "n"),
         Column("Until", "o"),
     ];
-    let rows: Vec<Markup> = view.attempts.iter().map(|attempt| attempt_row(attempt, who)).collect();
+    let asks = view.attempts.iter().any(|attempt| attempt.retry_after.is_some());
+    let columns = if asks { &columns[..] } else { &columns[..4] };
+    let rows: Vec<Markup> = view.attempts.iter().map(|attempt| attempt_row(attempt, asks, who)).collect();
     let body = html! {
         (heading(&html! { (view.kind) }, &about, &acts))
         section.box #next data-part="next" aria-labelledby="next-h" { h2 #next-h { "Why" } (why(view, who)) }
         section #attempts data-part="attempts" aria-labelledby="attempts-h" {
             h2 #attempts-h { "Attempts" }
-            @if rows.is_empty() { p.m { "None yet." } } @else { (table("Attempts, oldest first", &columns, &rows)) }
+            @if rows.is_empty() { p.m { "None yet." } } @else { (table("Attempts, oldest first", columns, &rows)) }
         }
         section aria-labelledby="sent-h" {
             h2 #sent-h { "Body" }
@@ -196,8 +199,9 @@ fn why(view: &Callback, who: &Session) -> Markup {
                 CallbackState::Dead => { "px has given up after " (tries) ". Redeliver it once the receiver is mended." },
                 CallbackState::Held => "Its hook takes none now; it is kept until the hook is enabled.",
                 CallbackState::Discarded => "It is not sent any more.",
-                CallbackState::Parked => { "Its endpoint failed too often and is left alone for a while, so that it can come back." },
-                CallbackState::Pending => { "It is on its way, after " (tries) "." },
+                CallbackState::Parked => { "Its endpoint failed too often and is left alone for a while, so that it can come back. Attempts at callbacks before it say how it failed." },
+                CallbackState::Pending if view.attempts.is_empty() => "It is on its way.",
+                CallbackState::Pending => { "It was not taken in " (tries) ", and is tried again." },
                 other => { "Its state is " (other) "." },
             }
             @if let Some(reason) = &view.reason { " On record: " (outsider(reason)) "." }
@@ -207,7 +211,8 @@ fn why(view: &Callback, who: &Session) -> Markup {
     }
 }
 
-fn attempt_row(attempt: &Attempt, who: &Session) -> Markup {
+/// A row; `asks` if a receiver asked for a later time, which is a column then.
+fn attempt_row(attempt: &Attempt, asks: bool, who: &Session) -> Markup {
     let is_taken = attempt.status.is_some_and(|status| (200..300).contains(&status));
     html! {
         tr {
@@ -223,7 +228,7 @@ fn attempt_row(attempt: &Attempt, who: &Session) -> Markup {
                 (response(attempt))
             }
             td.n { (number::millis(attempt.duration_ms)) @if attempt.timing.total_ms > 0 { (timing(attempt)) } }
-            td.w.o { @if let Some(after) = attempt.retry_after { "asked for " (time::exact(after, who)) } }
+            @if asks { td.w.o { @if let Some(after) = attempt.retry_after { "asked for " (time::exact(after, who)) } } }
         }
     }
 }

@@ -31,7 +31,7 @@ pub fn hooks(view: &[HookRow<'_>], who: &Session) -> Markup {
         Column("URL", "grow o"),
         Column("Pending", "n"),
         Column("Delivered", "n"),
-        Column("p99", "n o"),
+        Column("p99 of arrival", "n o"),
     ];
     let rows: Vec<Markup> = view.iter().map(|row| hook_row(row, href, who)).collect();
     let body = html! {
@@ -105,7 +105,7 @@ pub fn hook(view: &HookView<'_>, who: &Session) -> Markup {
     let rows: Vec<Markup> =
         view.callbacks.deliveries.iter().map(|one| callback_row(one, None, href, who)).collect();
     let body = html! {
-        (heading(&html! { (outsider(&hook.name)) }, &about, &actions(hook, &id, href, who)))
+        (heading(&html! { @if hook.name.is_empty() { "Hook of a run" } @else { (outsider(&hook.name)) } }, &about, &actions(hook, &id, href, who)))
         @if let Some(secret) = view.secret { (shown_once("The new secret", secret)) }
         @for warning in hook.warnings.iter().flatten() { p.s-wait { "! " (outsider(warning)) } }
         (settings(view, who))
@@ -153,9 +153,9 @@ fn settings(view: &HookView<'_>, who: &Session) -> Markup {
     }
     if let Some(stats) = view.stats {
         let latency = |millis: Option<u64>| millis.map_or("–".to_owned(), number::millis);
-        rows.push(("Answers", html! {
+        rows.push(("Arrival", html! {
             @match stats.success_rate { Some(share) => { (number::percent(share)) " delivered, " }, None => "" }
-            "p50 " (latency(stats.p50_ms)) ", p99 " (latency(stats.p99_ms)) ", " (number::of(stats.attempts, "attempt"))
+            "p50 " (latency(stats.p50_ms)) ", p99 " (latency(stats.p99_ms)) " after the event, " (number::of(stats.attempts, "attempt"))
         }));
         if let Some(oldest) = stats.oldest_pending_at {
             rows.push(("Pending", html! { (pending(stats)) ", oldest " (time::ago(oldest, who)) }));
@@ -203,7 +203,7 @@ fn actions(hook: &Hook, id: &str, href: Href, who: &Session) -> Markup {
                 @if !is_disabled {
                     section.act { h2 { "Disable" } p.m { "Nothing is kept for it meanwhile: what happens until it is enabled is never told, unless it is recovered." } (simple("Disable", "", route::DISABLE_HOOK)) }
                 }
-                section.act { h2 { "Rotate the secret" } p.m { "The secret before it signs too, for a while." } (simple("Rotate", "", route::ROTATE_HOOK)) }
+                @if hook.has_secret { section.act { h2 { "Rotate the secret" } p.m { "The secret before it signs too, for a while." } (simple("Rotate", "", route::ROTATE_HOOK)) } }
                 @if hook.source == "api" {
                     section.act { h2 { "Delete" } p.m { "Nothing is sent to it any more, and what is pending is discarded." }
                         (simple("Delete the hook", "danger", route::DELETE_HOOK)) (form::command(&format!("px hooks delete {id}"))) }

@@ -148,7 +148,8 @@ fn test(view: &WebhookView<'_>, href: Href, who: &Session) -> Markup {
             @match view.no_test {
                 Some(reason) => p.m { (outsider(reason)) },
                 None => {
-                    p.m { "px signs it itself and takes it in as if " (view.webhook.provider) " had sent it. What follows is real, and marked as a test." }
+                    p.m { @if view.webhook.verified { "px signs it itself and takes it in as if " (view.webhook.provider) " had sent it." } @else { "px takes it in, unsigned, as from this machine." }
+                        " What follows is real, and marked as a test." }
                     div.stack { (form::post(route::TEST_WEBHOOK, &[slug], href, who, &html! {
                         (form::text("identifier", "Identifier", None, &visible(&hint)))
                         (payload.controls())

@@ -57,8 +57,16 @@ impl Word {
             "redelivered-parked",
             "The callback is due once more, and parked: its endpoint did not answer and is left alone until the time below.",
         ),
-        (Self::HookTested, "hook-tested", "A test is on its way; it is the newest callback below."),
-        (Self::Recovered, "recovered", "What the hook did not get is due again."),
+        (
+            Self::HookTested,
+            "hook-tested",
+            "A test is in the outbox. It goes out when the hook's callbacks do: at once, unless its endpoint is left alone for a while.",
+        ),
+        (
+            Self::Recovered,
+            "recovered",
+            "What was given up or discarded since then is due again; what is pending goes out as it was.",
+        ),
         (Self::HookEnabled, "hook-enabled", "The hook takes callbacks."),
         (
             Self::HookDisabled,

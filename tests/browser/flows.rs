@@ -157,7 +157,7 @@ fn fork(browser: &Browser) {
     page.click("button", "More about this run");
     page.choose("Step to begin with", "look up the payment");
     page.follow("button", "Edit the state…");
-    page.see("Fork from look up the payment");
+    page.see("Fork from ‘look up the payment’");
     let state = page.eval("document.querySelector('textarea[name=state]').value");
     let mut state: Value = serde_json::from_str(state.as_str().unwrap()).unwrap();
     assert_eq!(state["customer"], "Ada Lovelace", "it is the state of then");

@@ -137,7 +137,9 @@ fn by_key(list: &ListWaits, page: &WaitPage, href: Href, who: &Session) -> Marku
     if page.keys.is_empty() {
         let is_asked = list.slug.is_some() || list.identifier.is_some() || list.prefix.is_some();
         return match is_asked {
-            true => html! { (empty("Nobody waits there, and nothing is kept there. An identifier is compared letter by letter; ‘or begins with’ finds those that begin alike.", None)) },
+            true => {
+                html! { (empty("Nobody waits there, and nothing is kept there. An identifier is compared letter by letter; ‘or begins with’ finds those that begin alike.", None)) }
+            }
             false => empty(
                 "Nobody waits. A run that waits for a webhook is listed here; this sends one an event:",
                 Some("px webhooks send WEBHOOK"),

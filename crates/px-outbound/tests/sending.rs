@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use px_core::hook::{DisabledBy, RetryPolicy, Source};
 use px_core::{Clock as _, Timestamp};
-use px_outbound::operate::Spec;
+use px_outbound::operate::{Recovery, Spec};
 use px_outbound::transport::{Answer, Class, Failure};
 use px_outbound::{operate, retry_delay, retry_tries};
 use px_store::outbox::{CallbackState, Timing};
@@ -168,6 +168,52 @@ async fn hooks_4_an_open_breaker_parks_in_order_and_burns_no_retry() {
     }
     assert!(rig.states(hook.id).await.iter().all(|state| *state == CallbackState::Delivered));
     rig.audit().await;
+}
+
+#[tokio::test]
+async fn hooks_4_a_redelivery_a_recovery_and_a_test_of_the_hook_probe_an_endpoint_that_is_left_alone() {
+    for asked in ["redelivery", "recovery", "test"] {
+        let mut rig = Rig::new();
+        let hook = rig
+            .hook(|spec| {
+                spec.events = vec!["run.started".into()];
+                spec.retry = RetryPolicy::preset("none").unwrap();
+            })
+            .await;
+        rig.receive(|_| status(503));
+        for _ in 0..5 {
+            rig.start().await;
+            rig.drain().await;
+        }
+        rig.scheduler.saved().await;
+        for _ in 0..3 {
+            rig.start().await;
+        }
+        assert!(rig.drain().await.is_empty(), "{asked}: parked");
+        let dead = rig.of(hook.id).await[0].id;
+        let ask = async |rig: &Rig| match asked {
+            "redelivery" => drop(rig.operator.redeliver(dead).await.unwrap()),
+            "test" => drop(rig.operator.test(hook.id).await.unwrap()),
+            _ => {
+                let all_at_once = Recovery { rate_per_second: Some(1_000), ..Recovery::default() };
+                rig.operator.recover(hook.id, &all_at_once).await.unwrap();
+            }
+        };
+        // It fails, and is left alone again for longer: one request, and not one for each that is due.
+        ask(&rig).await;
+        assert_eq!(rig.drain().await.len(), 1, "{asked}: a probe");
+        rig.scheduler.saved().await;
+        let parked = rig.operator.stats(hook.id).await.unwrap().parked_until.expect("it failed once more");
+        assert!(parked.since(rig.clock.now()) > Duration::from_secs(90), "{asked}: the second pause");
+        assert!(rig.drain().await.is_empty());
+        // The receiver is mended, and nobody waits for the end of the pause.
+        rig.receive(|_| status(200));
+        ask(&rig).await;
+        assert!(rig.drain().await.len() >= 2, "{asked}");
+        rig.scheduler.saved().await;
+        assert_eq!(rig.operator.stats(hook.id).await.unwrap().parked_until, None, "{asked}");
+        rig.audit().await;
+    }
 }
 
 #[tokio::test]

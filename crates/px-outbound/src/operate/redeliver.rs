@@ -1,14 +1,19 @@
 //! Deliveries by hand: try a hook, deliver one again, recover all since a time.
 
+use std::collections::BTreeSet;
+use std::iter::once;
 use std::time::Duration;
 
 use px_core::lifecycle::Kind;
 use px_core::{CallbackId, HookId, Timestamp};
-use px_store::outbox::{Callback, CallbackFilter, CallbackState, CallbackWrite, OutboxBatch, address};
+use px_store::outbox::{
+    Callback, CallbackFilter, CallbackState, CallbackWrite, Endpoint, OutboxBatch, address,
+};
 use px_store::{Admission, Batch, Round};
 use serde_json::{Map, Value};
 
 use super::{Error, Operator, ROUNDS};
+use crate::send::probe_allowed;
 
 /// Number of deliveries one commit sets going again.
 const PAGE: usize = 100;
@@ -38,7 +43,7 @@ pub struct Recovered {
 }
 
 impl Operator {
-    /// Sends a hook an event to try it with, whatever its filters say.
+    /// Sends a hook an event to try it with, whatever its filters say. An endpoint that is left alone is probed.
     ///
     /// # Errors
     /// There is no such hook, or it is disabled.
@@ -53,13 +58,16 @@ impl Operator {
         let data = Map::from_iter([("message".to_owned(), Value::from("a test of this hook"))]);
         let callback = address(&hook_set, &hook, &parts.ids, now, Kind::HookTest, data);
         let delivery = callback.id;
-        let outbox = OutboxBatch { callback: vec![CallbackWrite::new(callback)], ..OutboxBatch::default() };
+        let endpoints = self.probes(once(callback.lane)).await?;
+        let callback = vec![CallbackWrite::new(callback)];
+        let outbox = OutboxBatch { callback, endpoints, ..OutboxBatch::default() };
         let batch = Batch { scope: parts.scope, outbox, ..Batch::default() };
         parts.store.commit(batch, Admission::Wait).await?;
         Ok(delivery)
     }
 
-    /// Sets one delivery going again, with the same event and the same bytes.
+    /// Sets one delivery going again, with the same event and the same bytes. An endpoint that is left alone is
+    /// probed.
     ///
     /// # Errors
     /// There is no such delivery, or its hook takes none.
@@ -71,10 +79,11 @@ impl Operator {
             if self.hook(read.hook).await?.disabled.is_some() {
                 return Err(Error::Conflict("its hook is disabled; enable it first".into()));
             }
+            let endpoints = self.probes(once(read.lane)).await?;
             let now = parts.clock.now();
             let write = CallbackWrite::change(&read, |callback| go(callback, now));
             let callback = write.callback.clone();
-            let outbox = OutboxBatch { callback: vec![write], ..OutboxBatch::default() };
+            let outbox = OutboxBatch { callback: vec![write], endpoints, ..OutboxBatch::default() };
             let batch = Batch { scope: parts.scope, outbox, ..Batch::default() };
             Ok(Round::Commit(Box::new(batch), callback))
         });
@@ -82,7 +91,7 @@ impl Operator {
     }
 
     /// Sets everything going again that a hook did not get since a time: what
-    /// is dead or was discarded. The oldest go first, at a rate.
+    /// is dead or was discarded. The oldest go first, at a rate. An endpoint that is left alone is probed.
     ///
     /// # Errors
     /// There is no such hook, or it is disabled.
@@ -142,11 +151,22 @@ impl Operator {
             if many == 0 {
                 return Ok(Round::Done(0));
             }
-            let outbox = OutboxBatch { callback, ..OutboxBatch::default() };
+            let lanes: BTreeSet<u64> = callback.iter().map(|write| write.callback.lane).collect();
+            let endpoints = self.probes(lanes.into_iter()).await?;
+            let outbox = OutboxBatch { callback, endpoints, ..OutboxBatch::default() };
             let batch = Batch { scope: parts.scope, outbox, ..Batch::default() };
             Ok(Round::Commit(Box::new(batch), many))
         });
         set_going.await
+    }
+
+    /// What lets one request out now to each of these endpoints that is left alone.
+    async fn probes(&self, lanes: impl Iterator<Item = u64>) -> Result<Vec<Endpoint>, Error> {
+        let (now, mut endpoints) = (self.parts.clock.now(), Vec::new());
+        for lane in lanes {
+            endpoints.extend(probe_allowed(&self.parts, lane, now).await?);
+        }
+        Ok(endpoints)
     }
 }
 

@@ -16,7 +16,7 @@ use super::attempt::Ended;
 use super::job::{Job, Report};
 use super::lane::{LOW_WATER, Lane, Next, Terms};
 use super::rates::Rates;
-use super::{Error, SenderContext};
+use super::{Error, SenderContext, probe};
 use crate::backoff::Jitter;
 
 /// Number of due rows that are read at once.
@@ -177,6 +177,7 @@ impl Scheduler {
             Some(lane) if !lane.url.is_empty() => lane,
             lane => open(&self.parts, id, lane.unwrap_or_default()).await?,
         };
+        let heard = probe::heard(&self.parts, id, &mut lane, now).await.map_err(Error::from);
         let fed = if lane.dirty && lane.waiting() < LOW_WATER {
             feed(&self.parts, id, &mut lane, now).await
         } else {
@@ -188,7 +189,7 @@ impl Scheduler {
         } else if let Some(at) = lane.next_due {
             self.wakes.insert((at, id));
         }
-        fed
+        heard.and(fed)
     }
 
     fn select(

@@ -3,7 +3,7 @@
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use px_api::{Candidate, Violation};
 use px_core::Code;
 use px_engine::{ControlError, PositionError};
@@ -116,11 +116,13 @@ pub(crate) struct ApiError {
     // Boxed: an error travels through every handler's result.
     body: Box<px_api::Error>,
     retry_after: bool,
+    /// What the request said and nobody heard.
+    warnings: Option<Box<HeaderMap>>,
 }
 
 impl ApiError {
     pub(crate) fn new(status: StatusCode, code: Code, text: impl Into<String>) -> Self {
-        Self { status, body: Box::new(px_api::Error::new(code, text)), retry_after: false }
+        Self { status, body: Box::new(px_api::Error::new(code, text)), retry_after: false, warnings: None }
     }
 
     /// Several brains could be meant.
@@ -140,7 +142,8 @@ impl ApiError {
 
     /// A refusal that another part of px has answered, as it is.
     pub(crate) fn passed_on(status: StatusCode, body: px_api::Error) -> Self {
-        Self { status, body: Box::new(body), retry_after: status == StatusCode::SERVICE_UNAVAILABLE }
+        let retry_after = status == StatusCode::SERVICE_UNAVAILABLE;
+        Self { status, body: Box::new(body), retry_after, warnings: None }
     }
 
     /// 400, `PX0003` unless another code is said.
@@ -182,6 +185,12 @@ impl ApiError {
     #[cfg(test)]
     pub(crate) fn text(&self) -> &str {
         &self.body.error
+    }
+
+    /// With headers that name what the request said and nobody heard: that may be why it was refused.
+    pub(crate) fn warned(mut self, warnings: HeaderMap) -> Self {
+        self.warnings = (!warnings.is_empty()).then(|| Box::new(warnings));
+        self
     }
 
     /// With a code that says more precisely what is wrong.
@@ -293,6 +302,7 @@ impl IntoResponse for ApiError {
         if self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
+        response.headers_mut().extend(self.warnings.map(|warnings| *warnings).unwrap_or_default());
         response
     }
 }

@@ -17,6 +17,16 @@ use support::{read_json, request, send, serve};
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 struct Nothing {}
 
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+struct Order {
+    order: String,
+}
+
+fn orders() -> Brain<Order> {
+    brain("orders").step("end", async |_: Cx, order: Order| Ok(Next(order))).build()
+}
+px_sdk::brain!(orders);
+
 fn idle() -> Brain<Nothing> {
     brain("idle").step("end", end).build()
 }
@@ -75,5 +85,21 @@ async fn a_body_that_nobody_reads_is_refused_if_it_says_something() {
     let answer = send(&server, "DELETE", cancel, "", "{\"reason\":\"late\"}").await;
     let head = answer.to_lowercase();
     assert!(head.contains(" 404 ") && head.contains("px-warning: unknown field reason\r\n"), "{head}");
+    server.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_refusal_names_what_was_passed_over_since_that_may_be_its_cause() {
+    let server = serve(|_| {}).await;
+    let body = r#"{"brainTitle":"orders","input":{"order":"o1"}}"#;
+    let answer = send(&server, "POST", "/brains/runs", "", body).await;
+    assert_eq!(read_json(&answer).0, 422, "{answer}");
+    assert!(answer.to_lowercase().contains("px-warning: unknown field input\r\n"), "{answer}");
+    // A slip comes before a state that does not fit, and behind what the ancestor says.
+    let slip = r#"{"brainTitle":"orders","initialstate":{"order":"o1"}}"#;
+    let answer = send(&server, "POST", "/brains/runs", "", slip).await;
+    assert!(answer.contains(" 400 ") && answer.contains("did you mean 'initialState'?"), "{answer}");
+    let nobody = r#"{"brainTitle":"nobody","initialstate":{}}"#;
+    assert_eq!(read_json(&send(&server, "POST", "/brains/runs", "", nobody).await).0, 404);
     server.shutdown().await.unwrap();
 }

@@ -107,19 +107,42 @@ impl Unknown {
         }
     }
 
-    /// For a route of the ancestor: the header that names what is passed over.
+    /// For a route of the ancestor.
     ///
     /// # Errors
     /// 400 if one is within two letters of a field that there is.
-    pub(super) fn warn(&self) -> Result<HeaderMap, ApiError> {
-        if let Some(name) = self.names.iter().find(|name| self.is_slip(name)) {
-            return Err(self.refusal(name));
+    pub(super) fn refuse_slips(&self) -> Result<(), ApiError> {
+        match self.names.iter().find(|name| self.is_slip(name)) {
+            Some(name) => Err(self.refusal(name)),
+            None => Ok(()),
         }
+    }
+
+    /// The header that names what is passed over.
+    fn named(&self) -> HeaderMap {
         let named = self.names.iter().take(MAX_NAMED).map(|name| {
             let text = HeaderValue::try_from(self.warning(name));
             (WARNING.clone(), text.unwrap_or(HeaderValue::from_static("unknown field")))
         });
-        Ok(named.collect())
+        named.collect()
+    }
+
+    /// The header that names what is passed over, where no slip is.
+    ///
+    /// # Errors
+    /// 400 if one is within two letters of a field that there is.
+    pub(super) fn warn(&self) -> Result<HeaderMap, ApiError> {
+        self.refuse_slips().map(|()| self.named())
+    }
+
+    /// An answer of a route of the ancestor, also a refusal, with the header that names what is passed over:
+    /// it may be the reason for the refusal.
+    pub(super) fn named_in<T>(&self, answer: Result<T, ApiError>) -> Result<(HeaderMap, T), ApiError> {
+        match answer {
+            Ok(answer) => Ok((self.named(), answer)),
+            // A slip is said in the refusal itself.
+            Err(error) => Err(error.warned(self.warn().unwrap_or_default())),
+        }
     }
 }
 

@@ -57,7 +57,7 @@ waits, or sends anything more, is taken to be gone; the log of a run that is ove
 
 On px's own routes an unknown field of a body is 400, and names the one that was meant. On the routes that the ancestor has
 too (`POST /brains/runs`, `rerun`, `resume`, `signals`), only what is within two letters of a known field is; the rest is passed over, and named in the header
-`Px-Warning`. A parameter of a query is treated as the fields of those are, on every route, and a route that takes no body refuses one that says
+`Px-Warning`, of a refusal too. A parameter of a query is treated as the fields of those are, on every route, and a route that takes no body refuses one that says
 something. Keys and names that a caller gives have 1 to 255 characters. The header `Idempotency-Key` of `POST /brains/runs` means
 `idempotencyKey`. A body is at most `server.max_api_body_bytes`, and a page of a log about 8 MiB. `nextCursor` is there whenever
 something comes after a page.

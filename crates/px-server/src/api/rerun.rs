@@ -20,11 +20,15 @@ pub(crate) async fn rerun(
 ) -> Result<(HeaderMap, Json<RestartedRun>), ApiError> {
     let unknown = Unknown::of::<RerunRun>(&body);
     let body: RerunRun = super::read_json(&body)?;
+    unknown.named_in(restarted(&app, body, &unknown).await)
+}
+
+async fn restarted(app: &Shared, body: RerunRun, unknown: &Unknown) -> Result<Json<RestartedRun>, ApiError> {
     let id = body.run_id.as_deref().filter(|id| !id.is_empty());
     let id = id.ok_or_else(|| ApiError::bad_request("Missing runId in request body"))?;
     let starts_at = starts_at(body.starts_at)?;
-    let run = find(&app, id).await?;
-    let warnings = unknown.warn()?;
+    let run = find(app, id).await?;
+    unknown.refuse_slips()?;
     let hook = app.run_hook(body.webhook_url, body.webhook_secret.map(Into::into))?;
     match app.parts.rerun(run.id, starts_at, hook).await {
         Ok(brain_title) => {
@@ -32,7 +36,7 @@ pub(crate) async fn rerun(
             let missing = app.parts.missing_files(run.id).await.unwrap_or_default();
             let missing_files: Vec<String> = missing.iter().map(ToString::to_string).collect();
             let missing_files = (!missing_files.is_empty()).then_some(missing_files);
-            Ok((warnings, Json(RestartedRun { brain_run_id: run.id, brain_title, missing_files })))
+            Ok(Json(RestartedRun { brain_run_id: run.id, brain_title, missing_files }))
         }
         Err(error) => match error.refusal() {
             Some(Refusal::WrongStatus(status)) => Err(ApiError::conflict(format!(

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use px_api::{Event, Events, ResumeRun, Resumed, RunEvents, ShowRun};
 use px_core::run::Refusal;
-use px_core::{Code, Run, RunStatus};
+use px_core::{Code, Run, RunId, RunStatus};
 
 use super::fields::Unknown;
 use super::{lines, page_size};
@@ -133,16 +133,20 @@ pub(crate) async fn resume(
     State(app): State<Shared>,
     Path(id): Path<String>,
     body: Bytes,
-) -> Result<(StatusCode, HeaderMap, Json<Resumed>), ApiError> {
+) -> Result<(HeaderMap, (StatusCode, Json<Resumed>)), ApiError> {
     let run = find(&app, &id).await?;
     let unknown = Unknown::of::<ResumeRun>(&body);
     let body: ResumeRun = if body.is_empty() { ResumeRun::default() } else { super::read_json(&body)? };
-    let warnings = unknown.warn()?;
+    unknown.refuse_slips()?;
+    unknown.named_in(resumed(&app, run.id, body).await)
+}
+
+async fn resumed(app: &Shared, id: RunId, body: ResumeRun) -> Result<(StatusCode, Json<Resumed>), ApiError> {
     let hook = app.run_hook(body.webhook_url, body.webhook_secret.map(Into::into))?;
-    match app.parts.resume_run(run.id, hook).await {
+    match app.parts.resume_run(id, hook).await {
         Ok(()) => {
             let resumed = Resumed { success: true, action: "resumed".to_owned() };
-            Ok((StatusCode::ACCEPTED, warnings, Json(resumed)))
+            Ok((StatusCode::ACCEPTED, Json(resumed)))
         }
         Err(error) => match error.refusal() {
             Some(Refusal::WrongStatus(status)) => Err(ApiError::conflict(format!(

@@ -29,37 +29,54 @@ pub(crate) async fn list(State(app): State<Shared>) -> Result<Json<px_api::Secre
 pub(crate) async fn set(
     State(app): State<Shared>,
     body: Bytes,
-) -> Result<(StatusCode, HeaderMap, Json<SecretInfo>), ApiError> {
+) -> Result<(HeaderMap, (StatusCode, Json<SecretInfo>)), ApiError> {
     let unknown = Unknown::of::<SetSecret>(&body).discreet();
-    let new = wanted(super::read_json(&body)?)?;
+    let body = super::read_json(&body)?;
+    unknown.named_in(one_set(&app, body, &unknown).await)
+}
+
+async fn one_set(
+    app: &Shared,
+    body: SetSecret,
+    unknown: &Unknown,
+) -> Result<(StatusCode, Json<SecretInfo>), ApiError> {
+    let new = wanted(body)?;
     let name = new.name.clone();
-    let warned = unknown.warn()?;
-    let done = change(&app, vec![new]).await?;
+    unknown.refuse_slips()?;
+    let done = change(app, vec![new]).await?;
     let secrets = app.secrets.stored().list();
     let secret = secrets.iter().find(|secret| secret.name == name).ok_or(Error::NotFound(name))?;
-    let set = SecretInfo { unchanged: done.unchanged == 1, ..shown(&app, secret) };
-    Ok((StatusCode::CREATED, warned, Json(set)))
+    let set = SecretInfo { unchanged: done.unchanged == 1, ..shown(app, secret) };
+    Ok((StatusCode::CREATED, Json(set)))
 }
 
 pub(crate) async fn set_all(
     State(app): State<Shared>,
     body: Bytes,
-) -> Result<(StatusCode, HeaderMap, Json<SecretsSet>), ApiError> {
+) -> Result<(HeaderMap, (StatusCode, Json<SecretsSet>)), ApiError> {
     let unknown = Unknown::of::<SetSecrets>(&body).discreet();
-    let read: SetSecrets = super::read_json(&body)?;
+    unknown.named_in(all_set(&app, &body, &unknown).await)
+}
+
+async fn all_set(
+    app: &Shared,
+    body: &Bytes,
+    unknown: &Unknown,
+) -> Result<(StatusCode, Json<SecretsSet>), ApiError> {
+    let read: SetSecrets = super::read_json(body)?;
     let all = read.secrets.ok_or_else(|| missing("secrets", " (array)"))?;
     // One such as a misspelled grace would leave a value counting that others know.
-    let items: Items<'_> = super::read_json(&body)?;
+    let items: Items<'_> = super::read_json(body)?;
     for (index, item) in items.secrets.iter().enumerate() {
         Unknown::of_part::<SetSecret>(item.get().as_bytes(), format!("secrets[{index}]"))
             .discreet()
             .refuse()?;
     }
     let all = all.into_iter().map(wanted).collect::<Result<Vec<_>, _>>()?;
-    let warned = unknown.warn()?;
-    let done = change(&app, all).await?;
+    unknown.refuse_slips()?;
+    let done = change(app, all).await?;
     let set = SecretsSet { created: done.created, updated: done.updated, unchanged: done.unchanged };
-    Ok((StatusCode::CREATED, warned, Json(set)))
+    Ok((StatusCode::CREATED, Json(set)))
 }
 
 pub(crate) async fn delete(

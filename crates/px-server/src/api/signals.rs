@@ -30,16 +30,25 @@ pub(crate) async fn send(
     State(app): State<Shared>,
     Path(id): Path<String>,
     body: Bytes,
-) -> Result<(StatusCode, HeaderMap, Json<SignalTaken>), ApiError> {
+) -> Result<(HeaderMap, (StatusCode, Json<SignalTaken>)), ApiError> {
     let unknown = Unknown::of::<px_api::SignalRun>(&body);
     let body: Value = serde_json::from_slice(&body)
         .map_err(|error| ApiError::bad_request(format!("The request's body is no JSON: {error}")))?;
+    unknown.named_in(taken(&app, &id, &body, &unknown).await)
+}
+
+async fn taken(
+    app: &Shared,
+    id: &str,
+    body: &Value,
+    unknown: &Unknown,
+) -> Result<(StatusCode, Json<SignalTaken>), ApiError> {
     let name = body.get("type").and_then(Value::as_str).unwrap_or_default();
     let Some(signal) = SignalType::parse(name) else {
         return Err(ApiError::bad_request("Invalid signal type").code(Code::BadSignal));
     };
     let run = app
-        .run(&id)
+        .run(id)
         .await?
         .ok_or_else(|| ApiError::not_found("Brain run not found").code(Code::RunNotFound))?;
     let cannot = |status: RunStatus| {
@@ -49,7 +58,7 @@ pub(crate) async fn send(
     if !fits(signal, run.status) {
         return Err(cannot(run.status));
     }
-    let warnings = unknown.warn()?;
+    unknown.refuse_slips()?;
     let done = match signal {
         SignalType::Kill => app.parts.cancel_run(run.id, Some("killed by a signal".into())).await,
         SignalType::Pause => app.parts.pause_run(run.id, Some("paused by a signal".into())).await,
@@ -77,7 +86,7 @@ pub(crate) async fn send(
     match done {
         Ok(()) => {
             let signal = SignalEntry { kind: name.to_owned(), queued_at: app.clock().now() };
-            Ok((StatusCode::ACCEPTED, warnings, Json(SignalTaken { success: true, signal })))
+            Ok((StatusCode::ACCEPTED, Json(SignalTaken { success: true, signal })))
         }
         // The run moved on between the look and the commit, or its wait has no timeout.
         Err(ControlError::Draft(DraftError::Refused(_))) => {

@@ -21,9 +21,18 @@ pub(crate) async fn start(
     State(app): State<Shared>,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<(StatusCode, HeaderMap, Json<StartedRun>), ApiError> {
+) -> Result<(HeaderMap, (StatusCode, Json<StartedRun>)), ApiError> {
     let unknown = Unknown::of::<StartRun>(&body);
     let body: StartRun = super::read_json(&body)?;
+    unknown.named_in(started(&app, &headers, body, &unknown).await)
+}
+
+async fn started(
+    app: &Shared,
+    headers: &HeaderMap,
+    body: StartRun,
+    unknown: &Unknown,
+) -> Result<(StatusCode, Json<StartedRun>), ApiError> {
     let identifier = body
         .identifier
         .or(body.brain_title)
@@ -35,9 +44,9 @@ pub(crate) async fn start(
         None | Some(Value::Null) => Value::Object(Map::new()),
         Some(state) => state,
     };
-    check_state(&app, &title, &initial_state)?;
-    let warnings = unknown.warn()?;
-    let key = idempotency_key(body.idempotency_key, &headers)?;
+    unknown.refuse_slips()?;
+    check_state(app, &title, &initial_state)?;
+    let key = idempotency_key(body.idempotency_key, headers)?;
     super::bounded("requestId", body.request_id.as_deref())?;
     let secret: Option<SecretString> = body.webhook_secret.map(Into::into);
     let hook = app.run_hook(body.webhook_url, secret.clone())?;
@@ -47,7 +56,7 @@ pub(crate) async fn start(
         initial_state,
         options: body.options.unwrap_or_else(|| Value::Object(Map::new())),
         request_id: body.request_id,
-        traceparent: super::traceparent(&headers),
+        traceparent: super::traceparent(headers),
         idempotency_key: key,
         callback,
         hook,
@@ -69,7 +78,7 @@ pub(crate) async fn start(
             .code(Code::IdempotencyKeyUsed));
         }
     };
-    Ok((status, warnings, Json(StartedRun { brain_run_id: run })))
+    Ok((status, Json(StartedRun { brain_run_id: run })))
 }
 
 /// Returns the key of a start: of the body, or of the header `Idempotency-Key`,

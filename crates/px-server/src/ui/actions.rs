@@ -173,8 +173,8 @@ act!(start, route::START, |act, id| {
         idempotency_key: act.form.get("idempotencyKey").map(str::to_owned),
         ..StartRun::default()
     };
-    let (.., started) = start_run::start(act.app(), HeaderMap::new(), body(&asked)?).await?;
-    (Done::new(Word::Started), format!("runs/{}", started.0.brain_run_id))
+    let (_, (_, Json(started))) = start_run::start(act.app(), HeaderMap::new(), body(&asked)?).await?;
+    (Done::new(Word::Started), format!("runs/{}", started.brain_run_id))
 });
 
 act!(replay, route::REPLAY, |act, id| {

@@ -76,6 +76,8 @@ pub mod field {
     pub const CSRF: &str = "csrf";
     /// Zone of times: `utc`, or minutes east.
     pub const ZONE: &str = "zone";
+    /// Wait of a run that an answer is for, by its id.
+    pub const WAIT: &str = "wait";
     /// Token of a login.
     pub const TOKEN: &str = "token";
     /// Page to show after a login or a change of settings: a path below the root of the dashboard.
@@ -165,7 +167,7 @@ routes! {
     /// Starts a run from a step of another one.
     FORK_RUN = post "runs/{id}/fork" [field::STEP, field::STATE];
     /// Gives a waiting run a response by hand.
-    ANSWER = post "runs/{id}/answer" ["slug", "response", field::OF_SCHEMA];
+    ANSWER = post "runs/{id}/answer" ["slug", field::WAIT, "response", field::OF_SCHEMA];
     /// Who waits for what.
     WAITS = get "waits" ["view", "slug", "identifier", "prefix", field::CURSOR];
     /// Deliveries of webhooks.

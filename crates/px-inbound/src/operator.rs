@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use px_core::run::{Command, Response};
-use px_core::{DeliveryId, EventId, KeyId, RunId};
+use px_core::{DeliveryId, EventId, KeyId, RunId, WaitId};
 use px_sdk::Received as Request;
 use px_store::{BornClaimed, Contended, Delivery, DraftError, InboxEvent, InboxState, RoundError};
 use serde_json::Value;
@@ -46,6 +46,9 @@ pub enum OperatorError {
     /// The delivery, or the run, is not in a state for it.
     #[error("{0}")]
     Refused(String),
+    /// The wait that was to be answered is over.
+    #[error("Brain run '{0}' does not wait any more for what this would have answered, so nothing was done")]
+    Answered(RunId),
     /// The run changed too often meanwhile; try again.
     #[error("the run changed too often, try again")]
     TooManyRounds,
@@ -182,12 +185,15 @@ impl Operator {
         &self,
         run: RunId,
         response: Value,
-        slug: Option<&str>,
+        (slug, wait): (Option<&str>, Option<WaitId>),
     ) -> Result<(), OperatorError> {
         let response = &response;
         let answered = self.context.transact(ROUNDS, |_| async move {
             let mut draft = self.context.draft(self.context.clock.now());
             let found = draft.run(run).await?.ok_or(OperatorError::NoRun(run))?;
+            if wait.is_some_and(|asked| found.waits.iter().all(|wait| wait.id != asked)) {
+                return Err(OperatorError::Answered(run));
+            }
             let place =
                 by_hand::place(&self.endpoints, found, slug, response).map_err(OperatorError::Unfit)?;
             draft.command(run, Command::Answer { response: response.clone(), place }).await.map_err(

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use px_core::event::TestMark;
-use px_core::{DeliveryId, RunId, Stopwatch, Timestamp};
+use px_core::{DeliveryId, RunId, Stopwatch, Timestamp, WaitId};
 use px_sdk::{RawInbound, Received as Request};
 use serde_json::Value;
 use tracing::Instrument as _;
@@ -257,12 +257,18 @@ impl Stage {
 
     /// Gives a run a response by hand: to the oldest registration of the webhook
     /// `slug`, else to the first whose response it can be. While the run works, it
-    /// is kept for the next wait that it fits.
+    /// is kept for the next wait that it fits, unless a wait is named: then it is for that one alone.
     ///
     /// # Errors
     /// See [`OperatorError`]. Nothing is consumed then.
-    pub async fn answer(&self, run: RunId, response: Value, slug: Option<&str>) -> Result<(), OperatorError> {
-        self.operator.answer(run, response, slug).await
+    pub async fn answer(
+        &self,
+        run: RunId,
+        response: Value,
+        slug: Option<&str>,
+        wait: Option<WaitId>,
+    ) -> Result<(), OperatorError> {
+        self.operator.answer(run, response, (slug, wait)).await
     }
 
     /// Forgets a bounded number of deliveries.

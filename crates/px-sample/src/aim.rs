@@ -118,7 +118,7 @@ impl Oracle<'_> {
 }
 
 /// Returns what a webhook's handler needs that no command has, if it needs anything of that kind: such a
-/// handler answers nothing that an [`Oracle`] asks.
+/// handler answers nothing that somebody asks it outside a server.
 #[must_use]
 pub fn needs_a_server(def: &WebhookDef) -> Option<String> {
     let (noun, verb, names) = match (&def.needs[..], &def.secrets[..]) {

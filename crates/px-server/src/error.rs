@@ -257,6 +257,7 @@ impl From<OperatorError> for ApiError {
                     violations.into_iter().map(|one| Violation { path: one.path, message: one.message });
                 Self::unfit(Code::PayloadUnfit, text, violations.collect())
             }
+            OperatorError::Answered(_) => Self::conflict(error.to_string()).code(Code::WrongRunStatus),
             OperatorError::Refused(why) => Self::conflict(why).code(Code::DeliveryUnfit),
             OperatorError::Store(error) => error.into(),
             other => {

@@ -103,3 +103,24 @@ async fn a_refusal_names_what_was_passed_over_since_that_may_be_its_cause() {
     assert_eq!(read_json(&send(&server, "POST", "/brains/runs", "", nobody).await).0, 404);
     server.shutdown().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_key_that_is_there_twice_is_refused_from_operators_as_from_senders() {
+    let server = serve(|_| {}).await;
+    let twice = r#"{"brainTitle":"orders","initialState":{"order":"o1","order":"o2"}}"#;
+    let (status, answer) = read_json(&send(&server, "POST", "/brains/runs", "", twice).await);
+    assert!(status == 400 && answer["error"].as_str().unwrap().contains("`order`"), "{answer}");
+    let once = r#"{"brainTitle":"orders","initialState":{"order":"o1"}}"#;
+    let (status, started) = read_json(&send(&server, "POST", "/brains/runs", "", once).await);
+    assert_eq!(status, 201, "{started}");
+    let run = started["brainRunId"].as_str().unwrap();
+    for (target, body) in [
+        (format!("/brains/runs/{run}/fork"), r#"{"startsAt":1,"state":{"order":"o1","order":"o2"}}"#),
+        (format!("/brains/runs/{run}/signals"), r#"{"type":"WEBHOOK_RESPONSE","response":{"a":1,"a":2}}"#),
+        ("/tests".to_owned(), r#"{"slug":"x","payload":{"a":1,"a":2}}"#),
+    ] {
+        let (status, answer) = read_json(&send(&server, "POST", &target, "", body).await);
+        assert_eq!(status, 400, "{target}: {answer}");
+    }
+    server.shutdown().await.unwrap();
+}

@@ -44,6 +44,8 @@ pub struct AnswerForm {
     pub schema: Option<Value>,
     /// A response that fits.
     pub example: Value,
+    /// Id of the wait that the answer is for; without one it is for the next that it fits.
+    pub wait: Option<String>,
 }
 
 /// A run.
@@ -171,6 +173,7 @@ fn wake(at: usize, wakes: &Wakes, view: &RunView<'_>, href: Href, who: &Session)
                         p.m { "The run takes this as the response, as if the webhook had brought it." }
                         (form::post(route::ANSWER, &[&id], href, who, &html! {
                             (form::hidden("slug", &wakes.slug))
+                            @if let Some(wait) = form.and_then(|form| form.wait.as_deref()) { (form::hidden(route::field::WAIT, wait)) }
                             (response.controls())
                             (form::submit("Give it to the run", "", route::ANSWER, who))
                         }))

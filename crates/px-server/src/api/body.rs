@@ -58,7 +58,15 @@ pub(super) async fn read(
     }
     // Who sends it decides how long that takes, also for one that turns out to be empty.
     let took_time = !body.is_end_stream();
-    match tokio::time::timeout(app.body_timeout, Limited::new(body, limit).collect()).await {
+    let read = tokio::time::timeout(app.body_timeout, Limited::new(body, limit).collect()).await;
+    let still = match took_time {
+        true => still_permitted(&app, &head.extensions, wanted.scope).await,
+        false => Ok(()),
+    };
+    if let (Ok(Ok(_)), Err(ended)) = (&read, still) {
+        return ended.into_response();
+    }
+    match read {
         Ok(Ok(body)) => match body.to_bytes() {
             // Only now, since what was not read could cost the client its answer.
             body if !is_fit && !body.is_empty() => no_json(),
@@ -72,10 +80,6 @@ pub(super) async fn read(
                 response.headers_mut().extend(named);
                 response
             }
-            body if took_time => match still_permitted(&app, &head.extensions, wanted.scope).await {
-                Ok(()) => next.run(Request::from_parts(head, Body::from(body))).await,
-                Err(error) => error.into_response(),
-            },
             body => next.run(Request::from_parts(head, Body::from(body))).await,
         },
         Ok(Err(error)) if error.is::<LengthLimitError>() => too_large(),

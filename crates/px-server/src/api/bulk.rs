@@ -167,7 +167,7 @@ pub(crate) async fn begin(
 }
 
 /// Refuses more runs than a token below the scope admin may move at once.
-fn permit(count: usize, sight: Sight) -> Result<(), ApiError> {
+pub(crate) fn permit(count: usize, sight: Sight) -> Result<(), ApiError> {
     if count <= MAX_OPERATED || sight == Sight::Whole {
         return Ok(());
     }

@@ -47,10 +47,13 @@ mod watch;
 mod watch_brains;
 pub(crate) mod webhooks;
 
+use std::collections::HashMap;
+
 use axum::Router;
 use px_core::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 pub(crate) use health::UnsignableHooks;
 
@@ -72,6 +75,25 @@ fn read_json<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, ApiError> {
         return Err(wrong(&"it is no JSON object"));
     }
     serde_json::from_slice(body).map_err(|error| misread(&error))
+}
+
+/// Reads a body that holds somebody's own JSON, such as a state.
+fn read_values<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, ApiError> {
+    let read = read_json(body)?;
+    check_values(body)?;
+    Ok(read)
+}
+
+/// Holds the values of a body's fields to what a sender's are held to (docs/rules.md#51): in one that has a key
+/// twice, nobody knows which is meant.
+fn check_values(body: &[u8]) -> Result<(), ApiError> {
+    let fields: HashMap<String, &RawValue> = serde_json::from_slice(body).unwrap_or_default();
+    for (name, value) in fields {
+        px_inbound::verify::parse_json(value.get().as_bytes()).map_err(|error| {
+            ApiError::bad_request(format!("The request's body is not what it should be: in {name}, {error}"))
+        })?;
+    }
+    Ok(())
 }
 
 /// A body, or a part of one, that is not of its type.

@@ -56,7 +56,7 @@ pub(crate) async fn fork(
     body: Bytes,
 ) -> Result<(StatusCode, Json<StartedRun>), ApiError> {
     let unknown = Unknown::of::<ForkRun>(&body);
-    let body: ForkRun = super::read_json(&body)?;
+    let body: ForkRun = super::read_values(&body)?;
     let starts_at = starts_at(body.starts_at)?;
     let run = find(&app, &id).await?;
     if body.state.as_ref().is_some_and(|state| !state.is_object()) {

@@ -71,10 +71,14 @@ pub(super) struct Wanted {
 impl Wanted {
     /// Reads a query. A brain that several could be meant by is refused with this status.
     pub(super) async fn of(app: &App, query: &ListRuns, ambiguous: StatusCode) -> Result<Self, ApiError> {
-        let statuses = match &query.status {
-            Some(names) => names.split(',').map(status).collect::<Result<Vec<_>, _>>()?,
-            None => Vec::new(),
-        };
+        let mut statuses = Vec::new();
+        for name in query.status.iter().flat_map(|names| names.split(',')) {
+            let status = status(name)?;
+            // Each is a list that is read.
+            if !statuses.contains(&status) {
+                statuses.push(status);
+            }
+        }
         let brain = match &query.brain {
             Some(text) => Some(resolve::title_of_runs(app, text, ambiguous).await?),
             None => None,

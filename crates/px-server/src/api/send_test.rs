@@ -32,7 +32,7 @@ pub(crate) async fn send(
     Extension(right): Extension<Right>,
     body: Bytes,
 ) -> Result<Json<SentTest>, ApiError> {
-    let asked: SendTest = super::read_json(&body)?;
+    let asked: SendTest = super::read_values(&body)?;
     send_test(&app, right, &asked).await.map(Json)
 }
 

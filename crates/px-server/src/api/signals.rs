@@ -5,7 +5,7 @@ use axum::extract::{Path, State};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use px_api::{SignalEntry, SignalTaken, SignalType};
-use px_core::{Code, RunStatus};
+use px_core::{Code, RunStatus, WaitId};
 use px_engine::ControlError;
 use px_inbound::OperatorError;
 use px_store::DraftError;
@@ -32,16 +32,29 @@ pub(crate) async fn send(
     body: Bytes,
 ) -> Result<(HeaderMap, (StatusCode, Json<SignalTaken>)), ApiError> {
     let unknown = Unknown::of::<px_api::SignalRun>(&body);
-    let body: Value = serde_json::from_slice(&body)
+    let json: Value = serde_json::from_slice(&body)
         .map_err(|error| ApiError::bad_request(format!("The request's body is no JSON: {error}")))?;
-    unknown.named_in(taken(&app, &id, &body, &unknown).await)
+    super::check_values(&body)?;
+    unknown.named_in(taken(&app, &id, &json, (&unknown, None)).await)
+}
+
+/// Answers one wait of a run, and no other that comes after it.
+pub(crate) async fn answer_wait(
+    app: &Shared,
+    id: &str,
+    signal: &px_api::SignalRun,
+    wait: Option<WaitId>,
+) -> Result<(), ApiError> {
+    let body = serde_json::to_value(signal)
+        .map_err(|error| ApiError::bad_request(format!("The form cannot be sent on: {error}")))?;
+    taken(app, id, &body, (&Unknown::of::<px_api::SignalRun>(b"{}"), wait)).await.map(drop)
 }
 
 async fn taken(
     app: &Shared,
     id: &str,
     body: &Value,
-    unknown: &Unknown,
+    (unknown, wait): (&Unknown, Option<WaitId>),
 ) -> Result<(StatusCode, Json<SignalTaken>), ApiError> {
     let name = body.get("type").and_then(Value::as_str).unwrap_or_default();
     let Some(signal) = SignalType::parse(name) else {
@@ -74,7 +87,7 @@ async fn taken(
                 Some(Value::String(slug)) => Some(slug.as_str()),
                 Some(_) => return Err(ApiError::bad_request("The slug must be the name of a webhook")),
             };
-            match app.stage.answer(run.id, response, slug).await {
+            match app.stage.answer(run.id, response, slug, wait).await {
                 Err(OperatorError::Draft(error)) => Err(ControlError::Draft(error)),
                 answered => {
                     answered?;

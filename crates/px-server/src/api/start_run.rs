@@ -23,7 +23,7 @@ pub(crate) async fn start(
     body: Bytes,
 ) -> Result<(HeaderMap, (StatusCode, Json<StartedRun>)), ApiError> {
     let unknown = Unknown::of::<StartRun>(&body);
-    let body: StartRun = super::read_json(&body)?;
+    let body: StartRun = super::read_values(&body)?;
     unknown.named_in(started(&app, &headers, body, &unknown).await)
 }
 

@@ -11,7 +11,7 @@ use px_api::{
     BindDelivery, BulkAction, BulkFilter, CallbackPage, CreateToken, ForkRun, ListCallbacks, RecoverHook,
     RerunRun, Scope, SendTest, SignalRun, SignalType, StartBulk, StartRun, UpdateHook,
 };
-use px_core::{Code, RunId};
+use px_core::{Code, ParseIdError, RunId};
 use px_dashboard::page::{self, HookView, TokensView};
 use px_dashboard::route::{self, Route, field};
 use px_store::tokens::Permission;
@@ -49,7 +49,8 @@ impl Act {
     /// What was typed as JSON in a field; none if it is empty.
     fn json(&self, name: &str) -> Result<Option<Value>, ApiError> {
         let Some(text) = self.form.get(name).filter(|text| !text.trim().is_empty()) else { return Ok(None) };
-        serde_json::from_str(text).map(Some).map_err(|error| {
+        // As a sender's: of a key that is there twice, nobody knows which value is meant.
+        px_inbound::verify::parse_json(text.as_bytes()).map(Some).map_err(|error| {
             let text = format!("What was typed as {name} is no JSON: {error}. Nothing was done");
             ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, Code::BadRequest, text)
         })
@@ -161,8 +162,10 @@ act!(answer, route::ANSWER, |act, id| {
         }
     };
     let slug = act.form.get("slug").map(str::to_owned);
+    let wait = act.form.get(field::WAIT).map(str::parse).transpose();
+    let wait = wait.map_err(|error: ParseIdError| ApiError::bad_request(error.to_string()))?;
     let asked = SignalRun { kind: SignalType::WebhookResponse, response: Some(response), slug };
-    signal(act, &id, &asked).await?;
+    signals::answer_wait(&act.look.app, &id, &asked, wait).await?;
     (Done::new(Word::Answered), format!("runs/{id}"))
 });
 
@@ -356,7 +359,7 @@ async fn each(act: &Act, action: &BulkAction, chosen: &[RunId]) -> Page {
         return act.look.done(Done::new(Word::Chosen), "runs");
     }
     let text = format!(
-        "It was done with {done} of {} runs. The others refused. {}",
+        "It was done with {done} of {} runs, and stays done. The others refused. {}",
         chosen.len(),
         refusals.join(". ")
     );

@@ -125,6 +125,11 @@ pub(super) fn session(app: &App, who: &Who, uri: &Uri, headers: &HeaderMap) -> S
     }
 }
 
+/// A page for somebody who was not let in: nothing on it says how it is with px.
+fn of_nobody(session: Session) -> Session {
+    Session { scope: px_api::Scope::Read, attention: 0, sees_payloads: false, notice: None, ..session }
+}
+
 fn scope(permission: Permission) -> px_api::Scope {
     permission.as_str().into()
 }
@@ -161,15 +166,12 @@ pub(super) fn refused(
     let (method, uri, headers) = head;
     let (status, can_retry) = (error.status(), method == Method::GET);
     let body = cleaned(app, error);
-    let visitor;
-    let who = match who {
-        Some(who) => who,
-        None => {
-            visitor = Who::visitor(app, headers);
-            &visitor
-        }
+    let (visitor, is_let_in) = (Who::visitor(app, headers), who.is_some());
+    let who = who.unwrap_or(&visitor);
+    let session = match is_let_in {
+        true => session(app, who, uri, headers),
+        false => of_nobody(session(app, who, uri, headers)),
     };
-    let session = session(app, who, uri, headers);
     let place = Place::of(uri);
     let view = RefusalView { status: status.as_u16(), error: &body, path: place.as_str(), can_retry };
     let mut response = html(status, page::refusal(&view, &session));

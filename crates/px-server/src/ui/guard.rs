@@ -8,7 +8,6 @@ use std::sync::Arc;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
-use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header, request};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use px_core::{Code, TokenId};
@@ -19,6 +18,7 @@ use px_store::tokens::{Permission, Token};
 use super::keys::Claims;
 use super::look::PageError;
 use super::place::Place;
+use super::strangers::{self, Held, Unread};
 use super::{answers, keys, sessions, typed};
 use crate::access::Right;
 use crate::app::{App, Shared};
@@ -29,6 +29,9 @@ pub(super) const MAX_FORM: usize = 1024 * 1024;
 
 /// Largest login, bytes: names of the fields that it carries over are longer there.
 pub(super) const MAX_LOGIN: usize = 2 * MAX_FORM;
+
+/// Most fields of a form.
+const MAX_FIELDS: usize = 1_000;
 
 /// The cookie of sessions, as its name says it.
 const COOKIE: &str = "ui";
@@ -125,7 +128,8 @@ pub(super) async fn check(
     let refused = |who: Option<&Who>, error: ApiError| {
         answers::refused(&app, who, (&head.method, &head.uri, &head.headers), &error)
     };
-    let who = match who(&app, remote, &head).await {
+    let asked = || who(&app, remote, &head);
+    let who = match asked().await {
         Ok(Some(who)) if who.is_new && answers::needs_welcome(&head) => {
             return answers::to_welcome(&head.uri);
         }
@@ -134,14 +138,23 @@ pub(super) async fn check(
         Ok(None) => None,
         Err(error) => return refused(None, error),
     };
-    let form = match read(&app, &head, body, MAX_FORM).await {
-        Ok(form) => form,
+    let (form, held) = match read(&app, &head, body, (MAX_FORM, who.is_none())).await {
+        Ok(read) => read,
         Err(error) => return refused(who.as_ref(), error),
     };
-    let Some(who) = who else {
-        // What a page of somebody else sent is not carried on: it would come back as one of ours.
-        let form = if is_own_page(&app, remote, &head) { form } else { Form::default() };
-        return answers::login_over(&app, &head, &form);
+    // Whoever sends a form decides how long that takes, and may have lost the right to it meanwhile.
+    let who = match head.method == Method::POST {
+        true => asked().await,
+        false => Ok(who),
+    };
+    let who = match who {
+        Ok(Some(who)) => who,
+        Ok(None) => {
+            // What a page of somebody else sent is not carried on: it would come back as one of ours.
+            let form = if is_own_page(&app, remote, &head) { form } else { Form::default() };
+            return held.until_sent(answers::login_over(&app, &head, &form));
+        }
+        Err(error) => return refused(None, error),
     };
     if head.method == Method::POST
         && let Err(error) = from_own_form(&app, &who.cookie, remote, &head, &form)
@@ -158,7 +171,11 @@ pub(super) async fn check(
     request.extensions_mut().insert(who.clone());
     request.extensions_mut().insert(who.right);
     request.extensions_mut().insert(form.clone());
-    let mut response = next.run(request).await;
+    let is_of_run = head.method == Method::GET && Place::of(&head.uri).as_str().starts_with("runs/");
+    let mut response = match is_of_run {
+        true => app.page.beside.draw(next.run(request)).await,
+        false => next.run(request).await,
+    };
     if let Some(error) = response.extensions_mut().remove::<PageError>() {
         response = typed::again(&app, &who, &head, &form, &error.0).unwrap_or_else(|| {
             answers::refused(&app, Some(&who), (&head.method, &head.uri, &head.headers), &error.0)
@@ -208,25 +225,39 @@ fn not_local(why: &local::Foreign) -> ApiError {
     ApiError::new(StatusCode::FORBIDDEN, Code::NotLocal, text)
 }
 
-/// Reads a form. A request without one has no fields.
+/// Reads a form of at most so many bytes. A request without one has no fields.
+///
+/// # Errors
+/// It is no form, it is larger, it has more than [`MAX_FIELDS`] fields, it takes too long, or it is one of too many
+/// that come without a login.
 pub(super) async fn read(
     app: &App,
     head: &request::Parts,
     body: axum::body::Body,
-    most: usize,
-) -> Result<Form, ApiError> {
+    (most, is_strangers): (usize, bool),
+) -> Result<(Form, Held), ApiError> {
     if head.method != Method::POST {
-        return Ok(Form::default());
+        return Ok((Form::default(), Held::default()));
     }
     let too_large = || {
         let text = format!("A form of this page has at most {most} bytes; send more by the API or by px");
         ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, Code::TooLarge, text)
     };
-    let bytes: Bytes = match tokio::time::timeout(app.body_timeout, Limited::new(body, most).collect()).await
-    {
-        Ok(Ok(body)) => body.to_bytes(),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(too_large()),
-        Ok(Err(error)) => {
+    let reading = async {
+        match is_strangers {
+            true => app.page.strangers.read(body, most).await,
+            false => match Limited::new(body, most).collect().await {
+                Ok(body) => Ok((body.to_bytes(), Held::default())),
+                Err(error) if error.is::<LengthLimitError>() => Err(Unread::TooLarge),
+                Err(error) => Err(Unread::Broken(axum::Error::new(error))),
+            },
+        }
+    };
+    let (bytes, held) = match tokio::time::timeout(app.body_timeout, reading).await {
+        Ok(Ok(read)) => read,
+        Ok(Err(Unread::TooLarge)) => return Err(too_large()),
+        Ok(Err(Unread::NoPlace)) => return Err(strangers::no_place()),
+        Ok(Err(Unread::Broken(error))) => {
             return Err(ApiError::bad_request(format!("The form could not be read: {error}")));
         }
         Err(_) => {
@@ -240,7 +271,12 @@ pub(super) async fn read(
         let text = "The page takes its own forms, application/x-www-form-urlencoded, and nothing else";
         return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, Code::UnsupportedType, text));
     }
-    Ok(Form(Arc::new(form_fields(&bytes))))
+    // Before they are read: of a field without a name and a value, the answer would be many times as long.
+    if bytes.iter().filter(|byte| **byte == b'&').count() >= MAX_FIELDS {
+        let text = format!("A form of this page has at most {MAX_FIELDS} fields");
+        return Err(ApiError::bad_request(text));
+    }
+    Ok((Form(Arc::new(form_fields(&bytes))), held))
 }
 
 /// Checks that a form was sent from one of our pages to whoever has this cookie: by its
@@ -275,7 +311,7 @@ pub(super) fn is_own_page(app: &App, remote: SocketAddr, head: &request::Parts) 
         query: None,
         base: local::base(&head.uri),
         headers: head.headers.clone(),
-        body: Bytes::new(),
+        body: bytes::Bytes::new(),
         remote,
         at: app.clock().now(),
     };

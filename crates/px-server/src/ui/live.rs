@@ -108,10 +108,11 @@ struct Follow {
 }
 
 impl Follow {
-    /// Whether whoever looks has logged out.
+    /// Returns whether the session of whoever looks is over: by its time, or since it was logged out.
     async fn has_ended(&self) -> bool {
         let Some(session) = self.session else { return false };
-        sessions::is_ended(&self.app, session).await.unwrap_or(false)
+        session.expires <= self.app.clock().now()
+            || sessions::is_ended(&self.app, session).await.unwrap_or(false)
     }
 
     async fn next(&mut self) -> Option<Bytes> {

@@ -92,10 +92,14 @@ pub(super) async fn log_in(
     request: Request,
 ) -> Response {
     let (head, body) = request.into_parts();
-    let form = match guard::read(&app, &head, body, guard::MAX_LOGIN).await {
-        Ok(form) => form,
+    let (form, held) = match guard::read(&app, &head, body, (guard::MAX_LOGIN, true)).await {
+        Ok(read) => read,
         Err(error) => return answers::refused(&app, None, (&head.method, &head.uri, &head.headers), &error),
     };
+    held.until_sent(logged_in(app, remote, head, form).await)
+}
+
+async fn logged_in(app: Shared, remote: SocketAddr, head: request::Parts, form: Form) -> Response {
     let visitor = Who::visitor(&app, &head.headers);
     // What a page of somebody else sent is not carried on.
     let kept = carried(&form).filter(|_| guard::is_own_page(&app, remote, &head));

@@ -5,6 +5,7 @@
 
 mod actions;
 mod answers;
+mod beside;
 mod clean;
 mod done;
 mod guard;
@@ -16,6 +17,7 @@ mod noticed;
 mod pages;
 mod place;
 mod sessions;
+mod strangers;
 mod strikes;
 mod typed;
 
@@ -31,8 +33,10 @@ pub(crate) use keys::PageKeys;
 
 use crate::app::Shared;
 use crate::error::ApiError;
+use beside::Beside;
 use look::PageError;
 use noticed::Noticed;
+use strangers::Strangers;
 use strikes::Strikes;
 
 /// Counts of the page, in this process.
@@ -40,6 +44,8 @@ use strikes::Strikes;
 pub(crate) struct Counts {
     strikes: Strikes,
     noticed: Noticed,
+    strangers: Strangers,
+    beside: Beside,
 }
 
 /// Every route of the page and whatever serves it. A test holds it to the table of px-dashboard.

@@ -10,6 +10,7 @@
 
 mod browser;
 mod forms;
+mod late;
 mod payloads;
 #[path = "../support/mod.rs"]
 mod support;

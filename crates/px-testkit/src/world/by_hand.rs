@@ -29,7 +29,7 @@ impl World {
     /// # Errors
     /// The run does not exist or takes no answer, or the process dies.
     pub async fn answer(&self, run: RunId, response: Value) -> Result<(), WorldError> {
-        Ok(self.alive(Box::pin(self.stage.answer(run, response, None))).await??)
+        Ok(self.alive(Box::pin(self.stage.answer(run, response, None, None))).await??)
     }
 
     /// Answers a run by hand, as the webhook `slug` would.
@@ -37,7 +37,7 @@ impl World {
     /// # Errors
     /// As [`World::answer`], or the run does not wait on that webhook.
     pub async fn answer_as(&self, run: RunId, slug: &str, response: Value) -> Result<(), WorldError> {
-        Ok(self.alive(Box::pin(self.stage.answer(run, response, Some(slug)))).await??)
+        Ok(self.alive(Box::pin(self.stage.answer(run, response, Some(slug), None))).await??)
     }
 
     /// Resumes a paused run.

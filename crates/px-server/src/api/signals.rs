@@ -103,7 +103,7 @@ async fn taken(
         }
         // The run moved on between the look and the commit, or its wait has no timeout.
         Err(ControlError::Draft(DraftError::Refused(_))) => {
-            let status = app.run(&id).await?.map_or(run.status, |run| run.status);
+            let status = app.run(id).await?.map_or(run.status, |run| run.status);
             Err(cannot(status))
         }
         Err(error) => Err(error.into()),

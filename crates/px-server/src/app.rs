@@ -41,6 +41,8 @@ pub(crate) struct App {
     /// Serves the page for people.
     pub(crate) has_page: bool,
     pub(crate) unsignable_hooks: crate::api::UnsignableHooks,
+    /// The places of what computes for long.
+    pub(crate) beside: crate::beside::Beside,
     #[cfg(feature = "dashboard")]
     pub(crate) page: crate::ui::Counts,
     pub(crate) streams: Arc<crate::streams::Streams>,

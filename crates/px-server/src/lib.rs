@@ -14,6 +14,7 @@
 mod access;
 mod api;
 mod app;
+mod beside;
 mod body_limit;
 mod bulk_worker;
 mod connections;

@@ -262,6 +262,7 @@ impl Checked {
             unsignable_hooks: UnsignableHooks::default(),
             port: address.port(),
             has_page: options.page,
+            beside: crate::beside::Beside::default(),
             #[cfg(feature = "dashboard")]
             page: ui::Counts::default(),
             streams: Streams::new(options.streams),

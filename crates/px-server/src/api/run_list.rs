@@ -141,7 +141,8 @@ impl Slice {
             (cursor, _) => cursor,
         };
         let beyond = beyond.map(RunId::to_bytes);
-        let mut page = app.store().runs(app.parts.scope, filter, beyond, self.limit).await?;
+        let read = app.store().runs(app.parts.scope, filter, beyond, self.limit);
+        let mut page = if filter.looks_inside() { app.beside.run(read).await? } else { read.await? };
         if let Some(end) = end.filter(|_| filter.oldest_first) {
             let young = page.items.iter().position(|record| record.run.id >= end);
             if let Some(young) = young {

@@ -136,6 +136,10 @@ act!(fork, route::FORK_RUN, |act, id| {
 /// page shows no values of secrets, and the fork begins with what the step had.
 async fn edited_state(act: &Act, id: &str, starts_at: u32) -> Result<Option<Value>, ApiError> {
     let Some(state) = act.json(field::STATE)? else { return Ok(None) };
+    if state.is_null() {
+        let text = "What was typed as state is null, which no state can be. Nothing was done";
+        return Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, Code::BadRequest, text));
+    }
     let run = runs::find(&act.look.app, id).await?;
     let shown = match act.look.app.parts.state_at_step(&run, starts_at).await {
         Ok(then) => act.look.clean(then)?,

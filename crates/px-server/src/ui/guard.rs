@@ -173,7 +173,7 @@ pub(super) async fn check(
     request.extensions_mut().insert(form.clone());
     let is_of_run = head.method == Method::GET && Place::of(&head.uri).as_str().starts_with("runs/");
     let mut response = match is_of_run {
-        true => app.page.beside.draw(next.run(request)).await,
+        true => app.beside.run(next.run(request)).await,
         false => next.run(request).await,
     };
     if let Some(error) = response.extensions_mut().remove::<PageError>() {
@@ -266,7 +266,8 @@ pub(super) async fn read(
         }
     };
     let kind = head.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let is_form = kind.to_ascii_lowercase().starts_with("application/x-www-form-urlencoded");
+    let essence = kind.split(';').next().unwrap_or_default().trim();
+    let is_form = essence.eq_ignore_ascii_case("application/x-www-form-urlencoded");
     if !bytes.is_empty() && !is_form {
         let text = "The page takes its own forms, application/x-www-form-urlencoded, and nothing else";
         return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, Code::UnsupportedType, text));

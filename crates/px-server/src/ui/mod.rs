@@ -5,7 +5,6 @@
 
 mod actions;
 mod answers;
-mod beside;
 mod clean;
 mod done;
 mod guard;
@@ -33,7 +32,6 @@ pub(crate) use keys::PageKeys;
 
 use crate::app::Shared;
 use crate::error::ApiError;
-use beside::Beside;
 use look::PageError;
 use noticed::Noticed;
 use strangers::Strangers;
@@ -45,7 +43,6 @@ pub(crate) struct Counts {
     strikes: Strikes,
     noticed: Noticed,
     strangers: Strangers,
-    beside: Beside,
 }
 
 /// Every route of the page and whatever serves it. A test holds it to the table of px-dashboard.

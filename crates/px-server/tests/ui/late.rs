@@ -122,6 +122,9 @@ async fn large_forms_without_a_login_have_few_places_and_small_ones_need_none() 
     let many = (0..1_001).map(|n| format!("f{n}=")).collect::<Vec<_>>().join("&");
     let refused = Browser::default().send(&server, "/ui/runs/x/cancel", "", &many).await;
     assert!(refused.status == 400 && refused.body.contains("at most 1000 fields"), "{}", refused.body);
+    let odd = "origin: http://localhost\r\ncontent-type: application/x-www-form-urlencodedX\r\n";
+    let refused_type = Browser::default().ask(&server, "POST", "/ui/login", odd, "token=x").await;
+    assert_eq!(refused_type.status, 415, "{}", refused_type.body);
     // Nobody is told how it is with px who was not let in.
     assert!(!refused.body.contains("need attention") && !refused.body.contains("needs attention"));
     server.shutdown().await.unwrap();

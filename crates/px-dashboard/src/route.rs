@@ -76,7 +76,7 @@ pub mod field {
     pub const CSRF: &str = "csrf";
     /// Zone of times: `utc`, or minutes east.
     pub const ZONE: &str = "zone";
-    /// Wait of a run that an answer is for, by its id.
+    /// What an answer is for: a wait of the run, by its id, and the place in it.
     pub const WAIT: &str = "wait";
     /// Token of a login.
     pub const TOKEN: &str = "token";

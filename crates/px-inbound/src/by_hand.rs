@@ -37,11 +37,11 @@ pub(crate) fn check(
 
 /// Finds the registration that takes a response: the link of the approver whom it
 /// names as `by`, else the oldest of the webhook `slug`, else the first that the
-/// response fits. `None` if the run listens to nothing now.
+/// response fits; of a place that was asked for, that one alone. `None` if the run listens to nothing there now.
 pub(crate) fn place(
     endpoints: &Endpoints,
     run: &Run,
-    slug: Option<&str>,
+    (slug, asked): (Option<&str>, Option<Place>),
     response: &Value,
 ) -> Result<Option<Place>, Vec<Violation>> {
     if run.status != RunStatus::Waiting {
@@ -54,8 +54,12 @@ pub(crate) fn place(
             // One that has its answer already takes no other.
             .filter(|(index, _)| !wait.takes_one(*index) || wait.is_distinct(*index, response))
             .map(|(index, one)| (Place { wait: wait.id, index }, one))
+            .filter(|(place, _)| asked.is_none_or(|asked| *place == asked))
     });
     let mut all: Vec<(Place, &Registration)> = registrations.collect();
+    if asked.is_some() && all.is_empty() {
+        return Ok(None);
+    }
     if let Some(approver) = named_approver(run, response) {
         all.retain(|(_, one)| one.ask.as_ref().is_some_and(|ask| ask.approver.as_deref() == Some(approver)));
         if all.is_empty() {

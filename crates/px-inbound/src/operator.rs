@@ -6,8 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use px_core::run::{Command, Response};
-use px_core::{DeliveryId, EventId, KeyId, RunId, WaitId};
+use px_core::run::{Command, Place, Response};
+use px_core::{DeliveryId, EventId, KeyId, RunId, RunStatus};
 use px_sdk::Received as Request;
 use px_store::{BornClaimed, Contended, Delivery, DraftError, InboxEvent, InboxState, RoundError};
 use serde_json::Value;
@@ -46,7 +46,7 @@ pub enum OperatorError {
     /// The delivery, or the run, is not in a state for it.
     #[error("{0}")]
     Refused(String),
-    /// The wait that was to be answered is over.
+    /// The question that was to be answered is over, or has its answer.
     #[error("Brain run '{0}' does not wait any more for what this would have answered, so nothing was done")]
     Answered(RunId),
     /// The run changed too often meanwhile; try again.
@@ -185,17 +185,22 @@ impl Operator {
         &self,
         run: RunId,
         response: Value,
-        (slug, wait): (Option<&str>, Option<WaitId>),
+        (slug, asked): (Option<&str>, Option<Place>),
     ) -> Result<(), OperatorError> {
         let response = &response;
         let answered = self.context.transact(ROUNDS, |_| async move {
             let mut draft = self.context.draft(self.context.clock.now());
             let found = draft.run(run).await?.ok_or(OperatorError::NoRun(run))?;
-            if wait.is_some_and(|asked| found.waits.iter().all(|wait| wait.id != asked)) {
+            let place = by_hand::place(&self.endpoints, found, (slug, asked), response)
+                .map_err(OperatorError::Unfit)?;
+            // Without a place it would be kept, and taken for an answer to what the run asks next.
+            if let Some(asked) = asked
+                && place.is_none()
+                && (found.status == RunStatus::Waiting
+                    || found.waits.iter().all(|wait| wait.id != asked.wait))
+            {
                 return Err(OperatorError::Answered(run));
             }
-            let place =
-                by_hand::place(&self.endpoints, found, slug, response).map_err(OperatorError::Unfit)?;
             draft.command(run, Command::Answer { response: response.clone(), place }).await.map_err(
                 |error| match error {
                     DraftError::Store(error) => OperatorError::Store(error),

@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use px_core::event::TestMark;
-use px_core::{DeliveryId, RunId, Stopwatch, Timestamp, WaitId};
+use px_core::run::Place;
+use px_core::{DeliveryId, RunId, Stopwatch, Timestamp};
 use px_sdk::{RawInbound, Received as Request};
 use serde_json::Value;
 use tracing::Instrument as _;
@@ -257,7 +258,8 @@ impl Stage {
 
     /// Gives a run a response by hand: to the oldest registration of the webhook
     /// `slug`, else to the first whose response it can be. While the run works, it
-    /// is kept for the next wait that it fits, unless a wait is named: then it is for that one alone.
+    /// is kept for the next wait that it fits, unless a place in a wait is asked for:
+    /// then it is for that one alone, also while the run is paused there.
     ///
     /// # Errors
     /// See [`OperatorError`]. Nothing is consumed then.
@@ -266,9 +268,9 @@ impl Stage {
         run: RunId,
         response: Value,
         slug: Option<&str>,
-        wait: Option<WaitId>,
+        asked: Option<Place>,
     ) -> Result<(), OperatorError> {
-        self.operator.answer(run, response, (slug, wait)).await
+        self.operator.answer(run, response, (slug, asked)).await
     }
 
     /// Forgets a bounded number of deliveries.

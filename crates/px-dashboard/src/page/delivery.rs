@@ -26,7 +26,7 @@ pub fn delivery(view: &Delivery, who: &Session) -> Markup {
         span { "received " (time::exact(view.received_at, who)) }
     };
     let title = html! {
-        @if view.slug.starts_with("px.") { (view.slug) } @else { a href=(href.to(route::WEBHOOK, &[&view.slug])) { (view.slug) } }
+        (super::webhook::link(&view.slug, href))
     };
     let body = html! {
         (heading(&title, &about, &actions(view, &id, href, who)))

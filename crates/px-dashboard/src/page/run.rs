@@ -44,7 +44,7 @@ pub struct AnswerForm {
     pub schema: Option<Value>,
     /// A response that fits.
     pub example: Value,
-    /// Id of the wait that the answer is for; without one it is for the next that it fits.
+    /// The place in a wait that the answer is for; without one it is for the next that it fits.
     pub wait: Option<String>,
 }
 

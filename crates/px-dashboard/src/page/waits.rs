@@ -156,7 +156,7 @@ fn rows_of(key: &AwaitedKey, href: Href, who: &Session) -> Vec<Markup> {
     let head = |waiting: Markup, since: Markup, left: Markup| {
         html! {
             tr data-row={ (visible(&key.slug)) " " (visible(&key.identifier)) } {
-                td { @if key.slug.starts_with("px.") { (key.slug) } @else { a href=(href.to(route::WEBHOOK, &[&key.slug])) { (key.slug) } } }
+                td { (super::webhook::link(&key.slug, href)) }
                 td.grow { (identifier_cut(&key.identifier, MAX_TEXT)) @if let Some(end) = &key.last_end { " " (ended(end, href, who)) } }
                 td.w { (waiting) @if hidden > 0 { span.m { " +" (number::whole(hidden)) " more" } } }
                 td.n { (since) }

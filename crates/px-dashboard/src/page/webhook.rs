@@ -13,6 +13,11 @@ use crate::table::{Column, empty, facts, table};
 use crate::text::{outsider, visible};
 use crate::{Href, Query, Session, form, number, route};
 
+/// The slug of a webhook, with the way to its page: those of px's own, such as that of signed links, have none.
+pub(super) fn link(slug: &str, href: Href) -> Markup {
+    html! { @if slug.starts_with("px.") { (slug) } @else { a href=(href.to(route::WEBHOOK, &[slug])) { (slug) } } }
+}
+
 /// The webhooks.
 #[must_use]
 pub fn webhooks(view: &Webhooks, who: &Session) -> Markup {
@@ -27,7 +32,7 @@ pub fn webhooks(view: &Webhooks, who: &Session) -> Markup {
     let row = |webhook: &Webhook| {
         html! {
             tr data-row=(webhook.slug) {
-                td { a href=(href.to(route::WEBHOOK, &[&webhook.slug])) { (webhook.slug) } }
+                td { (link(&webhook.slug, href)) }
                 td { (senders(webhook)) }
                 td.o { (webhook.provider) }
                 td.grow { (outsider(&webhook.description)) }

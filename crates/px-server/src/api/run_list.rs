@@ -71,14 +71,6 @@ pub(super) struct Wanted {
 impl Wanted {
     /// Reads a query. A brain that several could be meant by is refused with this status.
     pub(super) async fn of(app: &App, query: &ListRuns, ambiguous: StatusCode) -> Result<Self, ApiError> {
-        let mut statuses = Vec::new();
-        for name in query.status.iter().flat_map(|names| names.split(',')) {
-            let status = status(name)?;
-            // Each is a list that is read.
-            if !statuses.contains(&status) {
-                statuses.push(status);
-            }
-        }
         let brain = match &query.brain {
             Some(text) => Some(resolve::title_of_runs(app, text, ambiguous).await?),
             None => None,
@@ -89,7 +81,7 @@ impl Wanted {
         }
         let mut filter = RunFilter {
             brain,
-            statuses,
+            statuses: statuses(query.status.as_deref())?,
             since: super::since(query.since)?,
             ended_since: super::moment("endedSince", query.ended_since)?,
             labels: labels(&query.label)?,
@@ -276,9 +268,34 @@ fn label(text: &str) -> Result<(String, String), ApiError> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
+/// The statuses that are asked for, with commas between them, each once: each is a list that is read.
+fn statuses(names: Option<&str>) -> Result<Vec<RunStatus>, ApiError> {
+    let mut statuses = Vec::new();
+    for name in names.into_iter().flat_map(|names| names.split(',')) {
+        let status = status(name)?;
+        if !statuses.contains(&status) {
+            statuses.push(status);
+        }
+    }
+    Ok(statuses)
+}
+
 fn status(name: &str) -> Result<RunStatus, ApiError> {
     RunStatus::parse(name).ok_or_else(|| {
         let known: Vec<_> = RunStatus::ALL.iter().map(|status| status.as_str()).collect();
         ApiError::bad_request(format!("Unknown status '{name}'; the statuses are {}", known.join(", ")))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_that_is_named_many_times_is_read_once() {
+        let many = ["waiting", "error"].repeat(3_500).join(",");
+        assert_eq!(statuses(Some(&many)).unwrap(), [RunStatus::Waiting, RunStatus::Error]);
+        assert!(statuses(None).unwrap().is_empty());
+        assert!(statuses(Some("waiting,lost")).is_err());
+    }
 }

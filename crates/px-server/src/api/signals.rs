@@ -5,7 +5,8 @@ use axum::extract::{Path, State};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use px_api::{SignalEntry, SignalTaken, SignalType};
-use px_core::{Code, RunStatus, WaitId};
+use px_core::run::Place;
+use px_core::{Code, RunStatus};
 use px_engine::ControlError;
 use px_inbound::OperatorError;
 use px_store::DraftError;
@@ -38,23 +39,23 @@ pub(crate) async fn send(
     unknown.named_in(taken(&app, &id, &json, (&unknown, None)).await)
 }
 
-/// Answers one wait of a run, and no other that comes after it.
+/// Answers what stands at one place of a wait, and nothing that the run asks after it.
 pub(crate) async fn answer_wait(
     app: &Shared,
     id: &str,
     signal: &px_api::SignalRun,
-    wait: Option<WaitId>,
+    asked: Option<Place>,
 ) -> Result<(), ApiError> {
     let body = serde_json::to_value(signal)
         .map_err(|error| ApiError::bad_request(format!("The form cannot be sent on: {error}")))?;
-    taken(app, id, &body, (&Unknown::of::<px_api::SignalRun>(b"{}"), wait)).await.map(drop)
+    taken(app, id, &body, (&Unknown::of_nothing(b""), asked)).await.map(drop)
 }
 
 async fn taken(
     app: &Shared,
     id: &str,
     body: &Value,
-    (unknown, wait): (&Unknown, Option<WaitId>),
+    (unknown, asked): (&Unknown, Option<Place>),
 ) -> Result<(StatusCode, Json<SignalTaken>), ApiError> {
     let name = body.get("type").and_then(Value::as_str).unwrap_or_default();
     let Some(signal) = SignalType::parse(name) else {
@@ -87,7 +88,7 @@ async fn taken(
                 Some(Value::String(slug)) => Some(slug.as_str()),
                 Some(_) => return Err(ApiError::bad_request("The slug must be the name of a webhook")),
             };
-            match app.stage.answer(run.id, response, slug, wait).await {
+            match app.stage.answer(run.id, response, slug, asked).await {
                 Err(OperatorError::Draft(error)) => Err(ControlError::Draft(error)),
                 answered => {
                     answered?;

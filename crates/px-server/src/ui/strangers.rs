@@ -39,8 +39,8 @@ impl Held {
     pub(super) fn until_sent(self, response: Response) -> Response {
         let Some(place) = self.0 else { return response };
         response.map(|body| {
-            let place = Arc::new(place);
             Body::new(body.map_frame(move |frame| {
+                // Moved in here, it goes with the body.
                 let _held = &place;
                 frame
             }))

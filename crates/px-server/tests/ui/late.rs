@@ -1,10 +1,10 @@
 //! What comes too late, or too large: a form whose sender lost the right to it while it came, an answer to a
 //! question that is over, and forms of those who have not logged in.
 
-use px_sdk::{Brain, Cx, Result, Waiting, brain, wait_for};
+use px_sdk::{All, Brain, Collecting, Cx, Next, Result, Waiting, brain, wait_for, wait_for_all};
 use tokio::io::AsyncWriteExt as _;
 
-use crate::browser::{Browser, encoded, fields_of};
+use crate::browser::{Browser, Shown, encoded, fields_of};
 use crate::support::{answer, connect, read_json, request, send, serve, status};
 use crate::{Asked, answers, hear, reaches, token, waiting};
 
@@ -21,6 +21,60 @@ async fn ask(_: Cx, asked: Asked) -> Result<Waiting<Asked, Asked>> {
 async fn again(_: Cx, asked: Asked, _: Asked) -> Result<Waiting<Asked, Asked>> {
     let on = answers::on(&asked.who);
     Ok(wait_for(asked, on))
+}
+
+fn asking_both() -> Brain<Asked> {
+    brain("asking-both").step("ask", ask_both).step("hear", hear_both).build()
+}
+px_sdk::brain!(asking_both);
+
+async fn ask_both(_: Cx, asked: Asked) -> Result<Collecting<Asked, All<(Asked, Asked)>>> {
+    Ok(wait_for_all(asked, (answers::on("anna"), answers::on("bert"))))
+}
+
+async fn hear_both(_: Cx, asked: Asked, _: All<(Asked, Asked)>) -> Result<Next<Asked>> {
+    Ok(Next(asked))
+}
+
+/// The forms of the answers to what a run waits for, in the order of its page.
+fn forms_of(shown: &Shown, run: &str) -> Vec<String> {
+    let action = format!("../runs/{run}/answer");
+    let mut rest = shown.body.as_str();
+    let mut forms = Vec::new();
+    while let Some((before, behind)) = rest.split_once(&format!("action=\"{action}\"")) {
+        let form = Shown {
+            status: 200,
+            head: String::new(),
+            body: rest[before.len()..].to_owned(),
+            at: String::new(),
+        };
+        let fields = fields_of(&form, &action).into_iter().filter(|(name, _)| name != "csrf");
+        forms.push(encoded(&fields.collect::<Vec<_>>()));
+        rest = behind;
+    }
+    forms
+}
+
+#[tokio::test]
+async fn an_answer_that_is_sent_twice_is_not_taken_for_one_to_what_stands_beside() {
+    let server = serve(|_| {}).await;
+    let body = r#"{"identifier":"asking-both","initialState":{"who":"x"}}"#;
+    let (_, started) = read_json(&send(&server, "POST", "/brains/runs", "", body).await);
+    let run = started["brainRunId"].as_str().unwrap().to_owned();
+    reaches(&server, &run, "", "waiting").await;
+    let mut browser = Browser::default();
+    let path = format!("/ui/runs/{run}");
+    let shown = browser.get(&server, &path).await;
+    let forms = forms_of(&shown, &run);
+    assert_eq!(forms.len(), 2, "{forms:?}");
+    let typed = |form: &str| format!("{form}&response=%7B%22who%22%3A%22x%22%7D");
+    // The second first: it is for what it stands at, though the first is older.
+    for (form, expected) in [(&forms[1], 303), (&forms[1], 409), (&forms[0], 303)] {
+        let sent = browser.send(&server, &format!("{path}/answer"), &shown.mark(), &typed(form)).await;
+        assert_eq!(sent.status, expected, "{form}: {}", sent.body);
+    }
+    reaches(&server, &run, "", "complete").await;
+    server.shutdown().await.unwrap();
 }
 
 #[tokio::test]
@@ -119,6 +173,14 @@ async fn large_forms_without_a_login_have_few_places_and_small_ones_need_none() 
     let logged_in = browser.send(&server, "/ui/login", &login.mark(), &format!("token={admin}")).await;
     assert_eq!(logged_in.status, 303, "a login is small: {}", logged_in.body);
     drop(held);
+    // Whoever went away leaves the place to others.
+    loop {
+        let mut another = connect(&server).await;
+        another.write_all(large(100_000).as_bytes()).await.unwrap();
+        if status(&answer(&mut another).await) != 503 {
+            break;
+        }
+    }
     let many = (0..1_001).map(|n| format!("f{n}=")).collect::<Vec<_>>().join("&");
     let refused = Browser::default().send(&server, "/ui/runs/x/cancel", "", &many).await;
     assert!(refused.status == 400 && refused.body.contains("at most 1000 fields"), "{}", refused.body);

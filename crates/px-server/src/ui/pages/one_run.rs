@@ -7,7 +7,7 @@ use http::HeaderValue;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use px_api::{DiffRun, Explained, ListCallbacks, RunEvents, ShowRun, Wakes};
 use px_core::Code;
-use px_core::KeyId;
+use px_core::wait::Wait;
 use px_dashboard::page::{self, AnswerForm, ForkView, RunView, ValueView};
 use px_dashboard::route;
 use serde_json::{Value, json};
@@ -88,20 +88,23 @@ async fn answers(look: &Look, explained: &Explained) -> Result<Vec<AnswerForm>, 
     let run = look.app.store().run(look.app.parts.scope, explained.brain_run_id).await?;
     for wakes in explained.wake.iter().take(ANSWERS) {
         let waits = run.iter().flat_map(|record| &record.run.waits);
-        let mut waits = waits.filter(|wait| wait.registrations.iter().any(|one| is_of(&one.key, wakes)));
+        let mut places = waits.filter_map(|wait| Some((wait.id, index_of(wait, wakes)?)));
         let example = look.app.example(&wakes.slug, Some(&wakes.identifier)).await;
         let example = example.and_then(|example| example.response.clone());
         answers.push(AnswerForm {
             schema: response_schema(&look.app, &wakes.slug),
             example: look.clean(example.unwrap_or_else(|| json!({})))?,
-            wait: waits.next().map(|wait| wait.id.to_string()),
+            wait: places.next().map(|(wait, index)| format!("{wait}.{index}")),
         });
     }
     Ok(answers)
 }
 
-fn is_of(key: &KeyId, wakes: &Wakes) -> bool {
-    *key.slug == *wakes.slug && *key.identifier == *wakes.identifier
+/// Index of what would wake a run among what a wait of it is for.
+fn index_of(wait: &Wait, wakes: &Wakes) -> Option<usize> {
+    wait.registrations
+        .iter()
+        .position(|one| *one.key.slug == *wakes.slug && *one.key.identifier == *wakes.identifier)
 }
 
 #[derive(Debug, Default, serde::Deserialize)]

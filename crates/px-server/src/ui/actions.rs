@@ -15,7 +15,6 @@ use px_core::run::Place as WaitPlace;
 use px_core::{Code, RunId};
 use px_dashboard::page::{self, HookView, TokensView};
 use px_dashboard::route::{self, Route, field};
-use px_store::tokens::Permission;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -330,7 +329,7 @@ pub(super) async fn start_job(look: Look, Extension(form): Extension<Form>) -> P
     // No more than were shown: a form without a number is none of ours.
     let at_most = Some(u64::from(act.number(field::COUNT)?));
     let asked = StartBulk { action, filter, dry_run: false, at_most };
-    let sight = if act.look.who.permission == Permission::Admin { Sight::Whole } else { Sight::Redacted };
+    let sight = act.look.sight();
     let job = bulk::begin(&act.look.app, sight, act.look.who.right, &asked).await?;
     act.look.see(&format!("bulk/{}", job.id))
 }

@@ -21,6 +21,7 @@ use super::clean::without_secrets;
 use super::done::Done;
 use super::guard::Who;
 use super::place::Place;
+use crate::api::guard::Sight;
 use crate::api::payload::Payloads;
 use crate::api::run_list;
 use crate::app::Shared;
@@ -171,6 +172,14 @@ impl Look {
             let text = format!("An answer could not be shown without its secrets: {error}");
             ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, Code::Internal, text)
         })
+    }
+
+    /// How much of what may be a secret the session is shown by the API.
+    pub(super) const fn sight(&self) -> Sight {
+        match self.who.permission {
+            Permission::Admin => Sight::Whole,
+            Permission::Read | Permission::Operate => Sight::Redacted,
+        }
     }
 
     /// Whether the session is shown what runs and senders bring.

@@ -15,7 +15,6 @@ use px_api::{
 };
 use px_dashboard::page::{self, BrainView, BulkView, RunsView, StoreView, TokensView, WaitsKind, WaitsView};
 use px_dashboard::route;
-use px_store::tokens::Permission;
 use serde_json::json;
 
 use super::look::{Look, Page};
@@ -107,12 +106,8 @@ pub(super) async fn bulk(look: Look) -> Page {
                     let run = look.app.store().run(look.app.parts.scope, *id).await?;
                     first.extend(run.map(|record| RunSummary::with(&record.run, Include::default())));
                 }
-                let sight = match look.who.permission {
-                    Permission::Admin => Sight::Whole,
-                    _ => Sight::Redacted,
-                };
                 let count = usize::try_from(preview.would).unwrap_or(usize::MAX);
-                let refused = bulk::permit(count, sight).err().map(|error| error.body().error.clone());
+                let refused = bulk::permit(count, look.sight()).err().map(|error| error.body().error.clone());
                 (preview.would, preview.reasons, refused)
             }
             Err(error) => (0, Vec::new(), Some(error.body().error.clone())),

@@ -11,7 +11,6 @@ use px_api::{
     BindDelivery, BulkAction, BulkFilter, CallbackPage, CreateToken, ForkRun, ListCallbacks, RecoverHook,
     RerunRun, Scope, SendTest, SignalRun, SignalType, StartBulk, StartRun, UpdateHook,
 };
-use px_core::run::Place as WaitPlace;
 use px_core::{Code, RunId};
 use px_dashboard::page::{self, HookView, TokensView};
 use px_dashboard::route::{self, Route, field};
@@ -156,16 +155,6 @@ async fn edited_state(act: &Act, id: &str, starts_at: u32) -> Result<Option<Valu
     Ok(Some(state))
 }
 
-/// The place in a wait that a form names: its id, a dot, and the index of what it waits for.
-fn place_of(text: &str) -> Result<WaitPlace, ApiError> {
-    let parts =
-        text.split_once('.').and_then(|(wait, index)| Some((wait.parse().ok()?, index.parse().ok()?)));
-    let place = parts.map(|(wait, index)| WaitPlace { wait, index });
-    place.ok_or_else(|| {
-        ApiError::bad_request(format!("'{text}' names no wait; open the page of the run again"))
-    })
-}
-
 act!(answer, route::ANSWER, |act, id| {
     let response = match act.value("response", Code::PayloadUnfit)? {
         None => Map::new(),
@@ -176,7 +165,7 @@ act!(answer, route::ANSWER, |act, id| {
         }
     };
     let slug = act.form.get("slug").map(str::to_owned);
-    let asked = act.form.get(field::WAIT).map(place_of).transpose()?;
+    let asked = act.form.get(field::WAIT).map(typed::place_of).transpose()?;
     let signal = SignalRun { kind: SignalType::WebhookResponse, response: Some(response), slug };
     signals::answer_wait(&act.look.app, &id, &signal, asked).await?;
     (Done::new(Word::Answered), format!("runs/{id}"))

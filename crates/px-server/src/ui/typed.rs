@@ -5,6 +5,7 @@ use axum::response::Response;
 use http::request::Parts;
 use px_api::Violation;
 use px_core::Code;
+use px_core::run::Place as WaitPlace;
 use px_dashboard::page::{self, RetryView};
 use px_dashboard::route::field;
 use px_dashboard::{FlatField, FlatKind, flat_fields};
@@ -56,6 +57,16 @@ fn value(field: &FlatField, text: Option<&str>) -> Result<Option<Value>, String>
             _ => return Err(format!("'{text}' is neither true nor false")),
         },
     }))
+}
+
+/// The place in a wait that a form names: its id, a dot, and the index of what it waits for.
+pub(super) fn place_of(text: &str) -> Result<WaitPlace, ApiError> {
+    let parts =
+        text.split_once('.').and_then(|(wait, index)| Some((wait.parse().ok()?, index.parse().ok()?)));
+    let place = parts.map(|(wait, index)| WaitPlace { wait, index });
+    place.ok_or_else(|| {
+        ApiError::bad_request(format!("'{text}' names no wait; open the page of the run again"))
+    })
 }
 
 /// Schema of what the form at a place asks for: an input, a response, a payload.
@@ -160,5 +171,17 @@ mod tests {
             assert!(paths.iter().any(|one| one == path), "{paths:?}");
         }
         assert!(!has_fields(&form(&[("state", "{}")])));
+    }
+
+    #[test]
+    fn a_form_names_a_place_in_a_wait_or_is_refused() {
+        let wait = "wat_019a2f0c4b7a7f3b8c1d2e3f4a5b6c7d";
+        let place = place_of(&format!("{wait}.3")).unwrap();
+        assert_eq!((place.wait.to_string().as_str(), place.index), (wait, 3));
+        for odd in
+            ["", wait, "x.1", &format!("{wait}.-1"), &format!("{wait}.4294967296"), &format!("{wait}.1.1")]
+        {
+            assert!(place_of(odd).is_err(), "{odd}");
+        }
     }
 }

@@ -62,6 +62,13 @@ fn is_typed(name: &str, path: &str) -> bool {
     !is_of_job && (is_schemas(name) || TYPED.iter().any(|(typed, _)| *typed == name))
 }
 
+/// The run whose question is over that was to be answered: no mending would make the form fit another one.
+fn answered<'a>(view: &RetryView<'a>) -> Option<&'a str> {
+    let is_of_wait = view.status == 409 && view.fields.iter().any(|(name, _)| name == field::WAIT);
+    let run = view.path.strip_prefix("runs/")?.strip_suffix("/answer")?;
+    is_of_wait.then_some(run)
+}
+
 /// The form, as it was sent, and what is wrong with it.
 #[must_use]
 pub fn retry(view: &RetryView<'_>, who: &Session) -> Markup {
@@ -81,6 +88,7 @@ pub fn retry(view: &RetryView<'_>, who: &Session) -> Markup {
     };
     let elsewhere: Vec<&Violation> =
         if is_of_schema { asked.elsewhere() } else { violations.iter().collect() };
+    let run = answered(view);
     let about = html! {
         span.s.s-bad { "✕ " (view.status) }
         @if !view.error.code.is_empty() { " · " code { (visible(&view.error.code)) } }
@@ -95,14 +103,23 @@ pub fn retry(view: &RetryView<'_>, who: &Session) -> Markup {
                 } }
             }
         }
-        p { "What you typed is below. Mend it and send it again; px sends nothing by itself." }
+        @match run {
+            Some(_) => p { "What you typed is below, to be copied. The run shows what it waits for now, if for anything." },
+            None => p { "What you typed is below. Mend it and send it again; px sends nothing by itself." },
+        }
         form.stack action=(again(view.path)) method="post" {
             (form::proof(&who.csrf))
             @for (name, value) in view.fields.iter().filter(|(name, _)| !is_of_schema || !is_schemas(name)) {
                 (control(name, value, view.path))
             }
             @if is_of_schema { (asked.controls()) }
-            div.row { button.primary type="submit" { "Send it again" } a href=(frame.href().to(route::OVERVIEW, &[])) { "Discard it" } }
+            div.row {
+                @match run {
+                    Some(run) => a.button href=(frame.href().to(route::RUN, &[run])) { "Open the run" },
+                    None => button.primary type="submit" { "Send it again" },
+                }
+                a href=(frame.href().to(route::OVERVIEW, &[])) { "Discard it" }
+            }
         }
         @if let Some(code) = view.error.code() {
             details.section { summary { "What to do" } (prose::markdown(pages::advice(code), frame.href())) (form::command(&format!("px explain {code}"))) }

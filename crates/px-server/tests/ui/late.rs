@@ -141,6 +141,9 @@ async fn an_answer_is_for_the_question_that_its_page_showed() {
     // The run goes on and asks again; the form of the first question is not taken for an answer to that.
     let again = browser.send(&server, &format!("{path}/answer"), &shown.mark(), &typed).await;
     assert!(again.status == 409 && again.body.contains("does not wait any more"), "{}", again.body);
+    // To send it again would be of no use; what was typed is there to be copied.
+    assert!(!again.body.contains("Send it again") && again.body.contains("Open the run"), "{}", again.body);
+    assert!(again.body.contains(&format!("href=\"../../runs/{run}\"")), "{}", again.body);
     reaches(&server, &run, "", "waiting").await;
     server.shutdown().await.unwrap();
 }
